@@ -1,0 +1,1 @@
+"""Bars and ticks from files, as market events. Floor 3."""

@@ -1,0 +1,1 @@
+"""The nouns: instruments, market data, orders. Nothing but data and rounding. Floor 1."""

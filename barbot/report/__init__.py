@@ -1,0 +1,1 @@
+"""What a finished run says: statistics and pages. Floor 4."""

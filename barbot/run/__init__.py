@@ -1,0 +1,1 @@
+"""The drivers: the only owners of clocks and tasks. Floor 4."""

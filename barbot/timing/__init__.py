@@ -1,0 +1,1 @@
+"""Bar lengths, market sessions and the clock. Floor 1."""

@@ -1,0 +1,85 @@
+"""The only place that asks the system for the time. Floor 1.
+
+Everything else gets `now` as an argument: integer nanoseconds since the epoch, UTC. Drivers in `run/` own a
+`Clock`; tests own a `VirtualClock`.
+"""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+from barbot.errors import ConfigError
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Clock(Protocol):
+    """What tells a driver the time."""
+
+    def now(self) -> int:
+        """Return nanoseconds since the epoch, UTC."""
+
+
+class SystemClock:
+    """The machine's clock."""
+
+    def now(self) -> int:
+        """Return the system's time in nanoseconds since the epoch, UTC."""
+        return time.time_ns()
+
+
+class VirtualClock:
+    """A clock that stands still until it is moved."""
+
+    def __init__(self, now: int = 0) -> None:
+        """Start at `now`."""
+        self._now = now
+
+    def now(self) -> int:
+        """Return the time it was last moved to."""
+        return self._now
+
+    def move_to(self, ts: int) -> None:
+        """Move to `ts`; a clock never goes back.
+
+        Raises:
+            ValueError: `ts` lies before the present.
+        """
+        if ts < self._now:
+            raise ValueError(f"clock at {self._now} cannot go back to {ts}")
+        self._now = ts
+
+
+def stopwatch() -> float:
+    """Return seconds of a monotonic timer, for durations that decide nothing."""
+    return time.perf_counter()
+
+
+def iso(ts: int) -> str:
+    """Print `ts` (ns since the epoch) as ISO 8601 UTC, with as many decimals as it needs."""
+    seconds, rest = divmod(ts, 1_000_000_000)
+    text = (_EPOCH + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%S")
+    fraction = f".{rest:09d}".rstrip("0") if rest else ""
+    return f"{text}{fraction}Z"
+
+
+def parse_time(text: str, *, where: str = "") -> int:
+    """Read an ISO 8601 date or time with a zone, or a bare UTC date, into ns since the epoch.
+
+    Raises:
+        ConfigError: the text is no time, or names no zone and is not a bare date.
+    """
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise ConfigError(
+            f"{text!r} is not a time", where=where, remedy="Write 2026-01-31 or 2026-01-31T09:30:00Z"
+        ) from None
+    if moment.tzinfo is None:
+        if len(text) > len("2026-01-31"):
+            raise ConfigError(f"{text!r} names no time zone", where=where, remedy=f"Write {text}Z for UTC")
+        moment = moment.replace(tzinfo=UTC)
+    delta = moment - _EPOCH
+    return (delta.days * 86_400 + delta.seconds) * 1_000_000_000 + delta.microseconds * 1_000
