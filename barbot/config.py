@@ -1,0 +1,434 @@
+"""Settings: flags over environment over barbot.toml over defaults, checked before anything starts. Floor 5.
+
+The only file that reads the environment: `BARBOT_<SECTION>_<KEY>`, such as `BARBOT_RUN_CASH="10000 USDT"`.
+The sources are read one by one and merged here rather than by pydantic-settings, so that each complaint can
+name the flag, the variable or the file and key that it is about.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+import os
+import re
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Annotated, Final, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
+
+import msgspec
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from barbot.errors import ConfigError
+from barbot.model.instrument import Instrument, check_instrument_id
+from barbot.model.market import Quality
+
+DEFAULT_FILE: Final = Path("barbot.toml")
+_PREFIX: Final = "BARBOT_"
+_AMOUNT: Final = re.compile(r"(?P<amount>[\d_]+(?:\.\d+)?)(?:\s*(?P<currency>[A-Za-z][\w.-]*))?")
+
+_FLAGS: Final = {
+    "paper.taker_fee_bps": "--fee-bps",
+    "paper.maker_fee_bps": "--fee-bps",
+}
+"""Flags that are not simply `--<key>`."""
+
+_DECIDES_NOTHING: Final = frozenset({"runs_dir", "audit", "speed", "check", "hook_budget_ms"})
+"""Keys of [run] that leave the digest alone: the same decisions are made whatever they say."""
+
+
+def _read_cash(value: object) -> object:
+    """Turn `10000`, `"10000 USDT"` or `"10000 USDT, 2 BTC"` into a table by currency."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float | Decimal):
+        return value
+    cash = {}
+    for part in str(value).split(","):
+        match = _AMOUNT.fullmatch(part.strip())
+        if not match:
+            raise ValueError('write an amount and its currency, such as "10000 USDT"')
+        cash[match["currency"] or ""] = Decimal(match["amount"].replace("_", ""))
+    return cash
+
+
+def _read_list(value: object) -> object:
+    return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
+
+
+def _read_quality(value: object) -> object:
+    if isinstance(value, str) and value.upper() in Quality.__members__:
+        return Quality[value.upper()]
+    if isinstance(value, Quality):
+        return value
+    raise ValueError(f"a quality is one of {', '.join(Quality.__members__)}")
+
+
+def _check_zone(name: object) -> object:
+    try:
+        return ZoneInfo(name).key if isinstance(name, str) else name
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        near = _suggest(str(name), available_timezones())
+        raise ValueError(f"no such time zone. {near}Write a name such as Asia/Tokyo or UTC") from None
+
+
+def _check_instrument(name: object) -> object:
+    try:
+        return check_instrument_id(str(name))
+    except ConfigError as error:
+        raise ValueError(str(error)) from None
+
+
+Amount = Annotated[Decimal, Field(ge=0, allow_inf_nan=False)]
+Positive = Annotated[Decimal, Field(gt=0, allow_inf_nan=False)]
+Basis = Annotated[Decimal, Field(gt=-10_000, lt=10_000, allow_inf_nan=False)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class RunSettings(_Section):
+    """How a run behaves. `[run]`"""
+
+    cash: Annotated[dict[str, Amount], BeforeValidator(_read_cash)] = {"": Decimal(10_000)}
+    """Starting cash: "10000 USDT", a table by currency, or a bare number in the currency of the run."""
+    history: Annotated[int, Field(ge=1)] | None = None
+    """Bars in a history window; unset: what the strategy says."""
+    check: bool = False
+    """Verify the bar contract inside the engine."""
+    on_error: Literal["stop", "continue"] = "stop"
+    """What a hook that raises does to the run."""
+    hook_budget_ms: Annotated[float, Field(gt=0)] = 50.0
+    """A hook that takes longer is audited and warned of."""
+    runs_dir: Path = Path("runs")
+    """Where run directories are made."""
+    audit: Literal["events", "full", "off"] = "events"
+    """What the audit file holds: transitions, everything, nothing."""
+    speed: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    """Recorded seconds per second; unset: as fast as it goes."""
+
+    def cash_in(self, currency: str) -> dict[str, Decimal]:
+        """Return starting cash by currency; an amount without one is in `currency`."""
+        cash: dict[str, Decimal] = {}
+        for name, amount in self.cash.items():
+            cash[name or currency] = cash.get(name or currency, Decimal(0)) + amount
+        return cash
+
+
+class PaperSettings(_Section):
+    """How the paper venue fills. `[paper]`"""
+
+    maker_fee_bps: Basis = Decimal(10)
+    """Fee of a fill that was resting, in hundredths of a percent; negative: a rebate."""
+    taker_fee_bps: Basis = Decimal(10)
+    """Fee of a fill that took a price."""
+    slippage: Literal["none", "bps", "half_spread"] = "none"
+    """How far from the price a market order fills."""
+    slippage_bps: Annotated[Decimal, Field(ge=0, lt=10_000)] = Decimal(0)
+    """With `slippage = "bps"`: how much worse, in hundredths of a percent."""
+    latency_ms: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    """From an order's leaving to its arrival at the venue."""
+    volume_limit: Annotated[Decimal, Field(gt=0, le=1)] | None = None
+    """Largest fraction of the traded volume that one order may take; unset: no limit, no partial fills."""
+    limit_fill: Literal["touch", "through"] = "through"
+    """Whether a price that touches a resting limit fills it, or only one that trades through it."""
+
+    @model_validator(mode="after")
+    def _slippage_is_used(self) -> PaperSettings:
+        if self.slippage == "bps" and not self.slippage_bps:
+            raise ValueError('slippage = "bps" needs slippage_bps above 0')
+        if self.slippage_bps and self.slippage != "bps":
+            raise ValueError('slippage_bps has an effect only with slippage = "bps"')
+        return self
+
+
+class RiskSettings(_Section):
+    """What the risk gate lets pass; an unset limit does not limit. `[risk]`"""
+
+    max_order_quantity: Positive | None = None
+    max_order_notional: Positive | None = None
+    max_position_quantity: Positive | None = None
+    max_position_notional: Positive | None = None
+    max_orders_per_minute: Annotated[int, Field(ge=1)] | None = None
+    max_daily_loss: Positive | None = None
+    """In the currency of the run; once lost within a UTC day, only orders that reduce a position pass."""
+    allowed_quality: Annotated[
+        tuple[Annotated[Quality, BeforeValidator(_read_quality)], ...], BeforeValidator(_read_list)
+    ] = (Quality.OK, Quality.QUIET)
+    """Qualities of the bar in hand on which an order may act."""
+    allow_short: bool = False
+    leverage: Annotated[Decimal, Field(ge=1, allow_inf_nan=False)] = Decimal(1)
+    """Position value over equity that is allowed."""
+
+
+class FeedSettings(_Section):
+    """How a recorded feed of rows is to be read. `[feed]`"""
+
+    label: Literal["open", "close"] = "open"
+    """Which side of its bar a row's time names."""
+    zone: Annotated[str, BeforeValidator(_check_zone)] | None = None
+    """Zone of times that name none."""
+    intrabar: Literal["none", "ohlc"] = "none"
+    """Whether a row is one closed bar or is walked open, high, low, close."""
+    missing: Literal["gap", "quiet"] = "gap"
+    """What a missing row means: nothing is known, or nothing was traded."""
+
+
+class InstrumentSettings(_Section):
+    """What is known of an instrument. `[instruments."kucoin:BTC-USDT"]`"""
+
+    currency: str | None = None
+    base: str | None = None
+    price_increment: Positive | None = None
+    quantity_increment: Positive | None = None
+    min_quantity: Positive | None = None
+    max_quantity: Positive | None = None
+    min_notional: Positive | None = None
+    multiplier: Positive | None = None
+    calendar: str | None = None
+
+
+class StrategySettings(_Section):
+    """Parameters of whatever strategy is run. `[strategy.params]`"""
+
+    params: dict[str, object] = {}
+
+
+class Settings(BaseSettings):
+    """All settings, valid and frozen. Made by `load`; `Settings()` is the defaults and reads nothing."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=_PREFIX,
+        env_nested_delimiter="_",
+        env_nested_max_split=1,
+        enable_decoding=False,
+        extra="forbid",
+        frozen=True,
+    )
+
+    run: RunSettings = RunSettings()
+    paper: PaperSettings = PaperSettings()
+    risk: RiskSettings = RiskSettings()
+    feed: FeedSettings = FeedSettings()
+    instruments: dict[Annotated[str, BeforeValidator(_check_instrument)], InstrumentSettings] = {}
+    strategy: StrategySettings = StrategySettings()
+    strategies: dict[str, dict[str, object]] = {}
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Take what is handed over and nothing else: `load` does the reading and the merging."""
+        return (init_settings,)
+
+    def params_for(self, strategy: str, given: Mapping[str, object] | None = None) -> dict[str, object]:
+        """Return the parameters of the class called `strategy`; `given` (flags) beats its own section,
+        which beats [strategy.params]."""
+        return {**self.strategy.params, **self.strategies.get(strategy, {}), **(given or {})}
+
+    def instrument(self, instrument_id: str) -> Instrument:
+        """Return what its name and the settings tell of an instrument.
+
+        Raises:
+            ConfigError: `instrument_id` is not `provider:symbol`.
+        """
+        bare = Instrument.bare(instrument_id)
+        known = self.instruments.get(instrument_id)
+        return msgspec.structs.replace(bare, **known.model_dump(exclude_none=True)) if known else bare
+
+    def as_dict(self) -> dict[str, object]:
+        """Return plain JSON values: decimals as text without trailing zeros, qualities by name."""
+        plain = _plain(self.model_dump())
+        assert isinstance(plain, dict)
+        return plain
+
+    def digest(self) -> str:
+        """Return SHA-256, in hex, of the canonical JSON of all settings that a decision can depend on."""
+        plain = self.as_dict()
+        run = plain["run"]
+        assert isinstance(run, dict)
+        plain["run"] = {key: value for key, value in run.items() if key not in _DECIDES_NOTHING}
+        text = json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+def load(file: Path | None = None, flags: Mapping[str, object] | None = None) -> Settings:
+    """Read and merge all sources and return valid settings.
+
+    `file` is a barbot.toml; without one, that of the working directory is read if there is one. `flags` maps
+    `section.key` to what the command line gave; None stands for a flag that was not given.
+
+    Raises:
+        ConfigError: a line for each unknown key and wrong value, naming where it stands and the remedy.
+    """
+    sources = [
+        _Source("flag", _read_flags(flags or {})),
+        _Source("environment", _read_environment()),
+        _read_file(file),
+    ]
+    try:
+        return Settings.model_validate(_merge(sources))
+    except ValidationError as error:
+        complaints = [_explain(detail, sources) for detail in error.errors(include_url=False)]
+    if len(complaints) == 1:
+        raise complaints[0]
+    raise ConfigError("\n".join(str(complaint) for complaint in complaints))
+
+
+class _Source(msgspec.Struct, frozen=True):
+    """One place where settings come from: its kind, its table, and the file's name if it is one."""
+
+    kind: Literal["flag", "environment", "file"]
+    table: Mapping[str, object]
+    name: str = ""
+
+    def holds(self, path: Sequence[str]) -> bool:
+        here: object = self.table
+        for key in path:
+            if not isinstance(here, Mapping) or key not in here:
+                return False
+            here = here[key]
+        return True
+
+    def locate(self, path: Sequence[str]) -> str:
+        """Name the place of `path` as the user would find it."""
+        if self.kind != "file" and len(path) == 1:
+            return f"[{path[0]}]"
+        if self.kind == "flag":
+            dotted = ".".join(path)
+            return _FLAGS.get(dotted, f"--{path[-1].replace('_', '-')}")
+        if self.kind == "environment":
+            return _PREFIX + "_".join(path).upper()
+        *section, key = path
+        heading = ".".join(part if re.fullmatch(r"[\w-]+", part) else f'"{part}"' for part in section)
+        return f"{self.name}: [{heading}] {key}" if heading else f"{self.name}: {key}"
+
+
+def _read_flags(flags: Mapping[str, object]) -> dict[str, dict[str, object]]:
+    table: dict[str, dict[str, object]] = {}
+    for dotted, value in flags.items():
+        if value is not None:
+            section, _, key = dotted.partition(".")
+            table.setdefault(section, {})[key] = value
+    return table
+
+
+def _read_environment() -> Mapping[str, object]:
+    """Return what BARBOT_* variables say, refusing one whose section is nearly that of a known one.
+
+    Other variables with the prefix are left alone: they may be a provider's.
+    """
+    for name in sorted(os.environ):
+        section = name.removeprefix(_PREFIX).partition("_")[0].lower()
+        if name.startswith(_PREFIX) and section not in Settings.model_fields:
+            near = difflib.get_close_matches(section, Settings.model_fields, n=1, cutoff=0.7)
+            if near:
+                right = name.replace(section.upper(), near[0].upper(), 1)
+                raise ConfigError("no such setting", where=name, remedy=f"Did you mean {right}?")
+    return EnvSettingsSource(Settings)()
+
+
+def _read_file(file: Path | None) -> _Source:
+    path = file or DEFAULT_FILE
+    if not path.is_file():
+        if file is None:
+            return _Source("file", {})
+        raise ConfigError(
+            "no such file" if not path.exists() else "is not a file",
+            where=str(path),
+            remedy="Name an existing barbot.toml, or leave --config out",
+        )
+    try:
+        return _Source("file", TomlConfigSettingsSource(Settings, path)(), str(path))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"is not TOML: {error}", where=str(path), remedy="Correct that line") from None
+    except OSError as error:
+        raise ConfigError(f"cannot be read: {error.strerror}", where=str(path)) from None
+
+
+def _merge(sources: Sequence[_Source]) -> dict[str, object]:
+    """Lay the sources over each other, the first one on top, key by key within a section."""
+    merged: dict[str, object] = {}
+    for source in reversed(sources):
+        for section, value in source.table.items():
+            below = merged.get(section)
+            both = isinstance(below, dict) and isinstance(value, Mapping)
+            merged[section] = {**below, **value} if both else value  # type: ignore[dict-item]
+    return merged
+
+
+def _explain(detail: ErrorDetails, sources: Sequence[_Source]) -> ConfigError:
+    """Turn one complaint of pydantic's into a line that names the place and the remedy."""
+    path = [str(part) for part in detail["loc"] if part != "[key]"]
+    source = next((s for s in sources if s.holds(path)), None)
+    while source is None and path:  # the complaint is about a part of what was given, such as one of a list
+        path.pop()
+        source = next((s for s in sources if s.holds(path)), None)
+    where = source.locate(path) if source and path else "settings"
+    if detail["type"] == "extra_forbidden":
+        known = list(_known_keys(path[:-1]))
+        remedy = f"{_suggest(path[-1], known)}Known are: {', '.join(known)}"
+        return ConfigError("no such setting", where=where, remedy=remedy)
+    problem = detail["msg"].removeprefix("Value error, ")
+    if isinstance(detail["input"], Mapping | BaseModel):
+        return ConfigError(problem, where=where)
+    return ConfigError(
+        f"{detail['input']!r} will not do: {problem[0].lower()}{problem[1:]}",
+        where=where,
+        remedy="Correct it or leave it out",
+    )
+
+
+def _known_keys(path: Sequence[str]) -> Iterator[str]:
+    """Yield the keys that the section at `path` may have."""
+    if not path:
+        yield from Settings.model_fields
+    elif path[0] == "instruments":
+        yield from InstrumentSettings.model_fields
+    else:
+        yield from type(getattr(Settings(), path[0])).model_fields
+
+
+def _suggest(name: str, known: Sequence[str] | set[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=1)
+    return f"Did you mean {near[0]!r}? " if near else ""
+
+
+def _plain(value: object) -> object:
+    match value:
+        case Mapping():
+            return {str(key): _plain(item) for key, item in value.items()}
+        case list() | tuple():
+            return [_plain(item) for item in value]
+        case Quality():
+            return value.name
+        case Decimal():
+            return _plain_decimal(value)
+        case bool() | int() | float() | None:
+            return value
+        case Path():
+            return value.as_posix()
+        case _:
+            return str(value)
+
+
+def _plain_decimal(value: Decimal) -> str:
+    try:
+        return format(value.normalize(), "f") if value else "0"
+    except InvalidOperation:
+        return str(value)
