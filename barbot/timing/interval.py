@@ -34,7 +34,7 @@ _ALLOWED: Final = {
     "w": (1,),
     "M": (1,),
 }
-_PATTERN: Final = re.compile(r"(\d+)([smhdwM])")
+_PATTERN: Final = re.compile(r"([1-9][0-9]?)([smhdwM])")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
