@@ -38,15 +38,11 @@ def money(*amounts: str) -> list[Decimal]:
 
 def test_all_figures_of_a_run_of_three_days() -> None:
     ts = times(0, 6 * HOUR, DAY - 1, DAY, DAY + HOUR, 2 * DAY + HOUR)
-    equity = values(
-        100.0, 128.0, 110.0, 96.0, 99.0, 108.9
-    )  # days end at 110, 99 and 108.9: +10 %, -10 %, +10 %
+    equity = values(100.0, 128.0, 110.0, 96.0, 99.0, 108.9)  # days end at 110, 99 and 108.9: +10 %, -10 %, +10 %
     held = [(0, 6 * HOUR), (DAY, DAY + HOUR)]
     figures = stats.summarise(ts, equity, money("20", "-15", "5", "0", "-1"), held=held)
     mean, deviation, downside = 0.1 / 3, math.sqrt(0.04 / 3), math.sqrt(0.01 / 3)
-    rounded = {
-        name: round(value, 9) for name, value in msgspec.structs.asdict(figures).items() if name in RATIOS
-    }
+    rounded = {name: round(value, 9) for name, value in msgspec.structs.asdict(figures).items() if name in RATIOS}
     assert rounded == {
         "total_return": 0.089,
         "sharpe": round(math.sqrt(365) * mean / deviation, 9),
