@@ -1,0 +1,272 @@
+"""The order book of the house: which orders there are and where each stands. Floor 2; no I/O, no clock.
+
+Every change is a transition of `barbot.model.order.TRANSITIONS`. A report that does not fit (unknown order,
+illegal transition, a fill too many or twice) changes nothing and comes back as an `OrderAnomaly`: a value to
+audit, whose fill must not reach the ledger. The cost of an order does not depend on how many there were:
+finished orders are handed out and only the newest of them are kept.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import Final, Literal, TypeAlias
+
+import msgspec
+
+from barbot.core.ledger import EXACT, ZERO
+from barbot.model.market import Side
+from barbot.model.order import TRANSITIONS, ExecutionReport, Fill, Order, OrderIntent, OrderStatus
+
+_BUY: Final = Side.BUY
+_REFUSED: Final = OrderStatus.REFUSED
+_PENDING_NEW: Final = OrderStatus.PENDING_NEW
+_PENDING_CANCEL: Final = OrderStatus.PENDING_CANCEL
+_PARTIALLY_FILLED: Final = OrderStatus.PARTIALLY_FILLED
+_FILLED: Final = OrderStatus.FILLED
+_FILL_STATUSES: Final = frozenset({_PARTIALLY_FILLED, _FILLED})
+_add: Final = EXACT.add
+_subtract: Final = EXACT.subtract
+_multiply: Final = EXACT.multiply
+
+AnomalyKind: TypeAlias = Literal["unknown order", "illegal transition", "duplicate fill", "overfill", "bad fill"]
+
+
+class OrderAnomaly(msgspec.Struct, frozen=True):
+    """A report that was not applied, and why."""
+
+    client_order_id: str
+    kind: AnomalyKind
+    reason: str
+    report: ExecutionReport
+
+
+class OpenInterest:
+    """What the open orders of one instrument could still do; read it, never write it.
+
+    `priced_buy_value` is price x quantity of the open buys with a limit or stop price, without the
+    instrument's multiplier; `market_buy_quantity` what is bought at a price yet unknown.
+    """
+
+    __slots__ = ("buy_quantity", "market_buy_quantity", "orders", "priced_buy_value", "sell_quantity")
+
+    def __init__(self) -> None:
+        """Start without orders."""
+        self.orders: dict[str, Order] = {}
+        self.buy_quantity = self.sell_quantity = self.priced_buy_value = self.market_buy_quantity = ZERO
+
+    def _change(self, order: Order, quantity: Decimal) -> None:
+        """Count `quantity` more (or, negative, less) of what `order` can still do."""
+        if order.side is not _BUY:
+            self.sell_quantity = _add(self.sell_quantity, quantity)
+            return
+        self.buy_quantity = _add(self.buy_quantity, quantity)
+        price = order.limit_price if order.limit_price is not None else order.stop_price
+        if price is None:
+            self.market_buy_quantity = _add(self.market_buy_quantity, quantity)
+        else:
+            self.priced_buy_value = _add(self.priced_buy_value, _multiply(price, quantity))
+
+
+NO_INTEREST: Final = OpenInterest()
+"""That of an instrument without open orders."""
+
+
+class OrderBook:
+    """Holds the open orders, the newest finished ones, and counts of all."""
+
+    def __init__(self, *, keep_finished: int = 1000) -> None:
+        """Keep the newest `keep_finished` finished orders for `get`."""
+        self._keep_finished = keep_finished
+        self._open: dict[str, Order] = {}
+        self._interest: dict[str, OpenInterest] = {}
+        self._fills: dict[str, tuple[Decimal, tuple[str, ...]]] = {}
+        self._finished: OrderedDict[str, Order] = OrderedDict()
+        self._finished_counts: dict[OrderStatus, int] = {}
+
+    def open(self, intent: OrderIntent, now: int) -> Order:
+        """Enter an approved intent as PENDING_NEW.
+
+        Raises:
+            ValueError: the client order id is taken; ids come from a counter, so this is a programming error.
+        """
+        order_id = intent.client_order_id
+        if order_id in self._open or order_id in self._finished:
+            raise ValueError(f"client order id {order_id!r} is taken")
+        order = _order(intent, _PENDING_NEW, now, "")
+        self._open[order_id] = order
+        interest = self._interest.get(intent.instrument)
+        if interest is None:
+            interest = self._interest[intent.instrument] = OpenInterest()
+        interest.orders[order_id] = order
+        interest._change(order, order.quantity)
+        return order
+
+    def refuse(self, intent: OrderIntent, reason: str, now: int) -> Order:
+        """Enter an intent that the risk gate refused; it is finished at once."""
+        order = _order(intent, _REFUSED, now, reason)
+        self._finish(order)
+        return order
+
+    def request_cancel(self, client_order_id: str, now: int) -> Order | None:
+        """Mark an open order PENDING_CANCEL; None when there is no such open order, or a cancel is under way."""
+        order = self._open.get(client_order_id)
+        if order is None or order.status is _PENDING_CANCEL:
+            return None
+        order = _moved(order, _PENDING_CANCEL, order.filled_quantity, order.average_price, now, "")
+        self._open[client_order_id] = order
+        self._interest[order.instrument].orders[client_order_id] = order
+        return order
+
+    def apply(self, report: ExecutionReport) -> Order | OrderAnomaly:
+        """Move the order by `report` and return its new picture, or say why the report does not fit.
+
+        Book `report.fill` in the ledger only when an `Order` comes back.
+        """
+        order = self._open.get(report.client_order_id)
+        if order is None:
+            return self._not_open(report)
+        status = report.status
+        if status not in TRANSITIONS[order.status]:
+            return _anomaly(report, "illegal transition", f"from {order.status.value} to {status.value}")
+        fill = report.fill
+        if fill is None:
+            if status in _FILL_STATUSES:
+                return _anomaly(report, "bad fill", f"{status.value} without a fill")
+            filled, average = order.filled_quantity, order.average_price
+        else:
+            problem = self._check_fill(order, status, fill, report)
+            if problem is not None:
+                return problem
+            filled = _add(order.filled_quantity, fill.quantity)
+            average = self._average(order, fill, filled)
+        moved = _moved(order, status, filled, average, report.ts_recv, report.reason)
+        self._settle(order, moved, fill)
+        return moved
+
+    def _not_open(self, report: ExecutionReport) -> OrderAnomaly:
+        finished = self._finished.get(report.client_order_id)
+        if finished is None:
+            return _anomaly(report, "unknown order", "no such order, or finished long ago")
+        what = f"from {finished.status.value} to {report.status.value}"
+        return _anomaly(report, "illegal transition", what)
+
+    def _check_fill(
+        self, order: Order, status: OrderStatus, fill: Fill, report: ExecutionReport
+    ) -> OrderAnomaly | None:
+        if status not in _FILL_STATUSES:
+            return _anomaly(report, "bad fill", f"{status.value} with a fill")
+        if fill.instrument != order.instrument or fill.side is not order.side or fill.quantity <= 0:
+            what = f"{fill.side.name} {fill.quantity} {fill.instrument}"
+            return _anomaly(report, "bad fill", f"{what} for an order of {order.side.name} {order.instrument}")
+        earlier = self._fills.get(order.client_order_id)
+        if earlier is not None and fill.fill_id in earlier[1]:
+            return _anomaly(report, "duplicate fill", f"fill {fill.fill_id} was applied before")
+        rest = _subtract(order.quantity, _add(order.filled_quantity, fill.quantity))
+        if rest < 0:
+            return _anomaly(report, "overfill", f"fill of {fill.quantity} is {-rest} more than is left")
+        if (status is _FILLED) != (not rest):
+            return _anomaly(report, "bad fill", f"{status.value} with {rest} left")
+        return None
+
+    def _average(self, order: Order, fill: Fill, filled: Decimal) -> Decimal:
+        """Return the average price; what a partly filled order cost so far is kept beside it, exactly."""
+        order_id = order.client_order_id
+        earlier = self._fills.get(order_id)
+        if earlier is None and filled == order.quantity:
+            return fill.price
+        value, ids = earlier if earlier is not None else (ZERO, ())
+        value = _add(value, _multiply(fill.price, fill.quantity))
+        self._fills[order_id] = (value, (*ids, fill.fill_id))
+        return EXACT.divide(value, filled)
+
+    def _settle(self, order: Order, moved: Order, fill: Fill | None) -> None:
+        order_id = order.client_order_id
+        interest = self._interest[order.instrument]
+        if TRANSITIONS[moved.status]:
+            self._open[order_id] = interest.orders[order_id] = moved
+            if fill is not None:
+                interest._change(order, -fill.quantity)
+            return
+        interest._change(order, _subtract(order.filled_quantity, order.quantity))
+        del self._open[order_id], interest.orders[order_id]
+        self._fills.pop(order_id, None)
+        self._finish(moved)
+
+    def _finish(self, order: Order) -> None:
+        self._finished[order.client_order_id] = order
+        if len(self._finished) > self._keep_finished:
+            self._finished.popitem(last=False)
+        status = order.status
+        self._finished_counts[status] = self._finished_counts.get(status, 0) + 1
+
+    def get(self, client_order_id: str) -> Order | None:
+        """Return the order's newest picture, if it is open or among the newest finished ones."""
+        return self._open.get(client_order_id) or self._finished.get(client_order_id)
+
+    def open_orders(self, instrument: str | None = None) -> Iterable[Order]:
+        """Return the open orders, of one instrument or of all, oldest first."""
+        if instrument is None:
+            return tuple(self._open.values())
+        return tuple(self.interest(instrument).orders.values())
+
+    def interest(self, instrument: str) -> OpenInterest:
+        """Return what the open orders of `instrument` could still do."""
+        return self._interest.get(instrument, NO_INTEREST)
+
+    def interested(self) -> list[str]:
+        """Return the instruments with open orders, in order of their first order."""
+        return [name for name, interest in self._interest.items() if interest.orders]
+
+    def counts(self) -> dict[OrderStatus, int]:
+        """Return how many orders stand at each status, finished ones since the beginning; no zeros."""
+        counts = dict(self._finished_counts)
+        for order in self._open.values():
+            counts[order.status] = counts.get(order.status, 0) + 1
+        return counts
+
+
+def _anomaly(report: ExecutionReport, kind: AnomalyKind, detail: str) -> OrderAnomaly:
+    return OrderAnomaly(report.client_order_id, kind, f"{report.client_order_id}: {detail}", report)
+
+
+def _order(intent: OrderIntent, status: OrderStatus, now: int, reason: str) -> Order:
+    return Order(
+        client_order_id=intent.client_order_id,
+        instrument=intent.instrument,
+        side=intent.side,
+        quantity=intent.quantity,
+        type=intent.type,
+        limit_price=intent.limit_price,
+        stop_price=intent.stop_price,
+        time_in_force=intent.time_in_force,
+        status=status,
+        filled_quantity=ZERO,
+        average_price=None,
+        ts_created=intent.ts_created or now,
+        ts_updated=now,
+        reason=reason,
+        tag=intent.tag,
+    )
+
+
+def _moved(order: Order, status: OrderStatus, filled: Decimal, average: Decimal | None, now: int, reason: str) -> Order:
+    """Return `order` changed; built directly, `msgspec.structs.replace` costs four times as much."""
+    return Order(
+        client_order_id=order.client_order_id,
+        instrument=order.instrument,
+        side=order.side,
+        quantity=order.quantity,
+        type=order.type,
+        limit_price=order.limit_price,
+        stop_price=order.stop_price,
+        time_in_force=order.time_in_force,
+        status=status,
+        filled_quantity=filled,
+        average_price=average,
+        ts_created=order.ts_created,
+        ts_updated=now,
+        reason=reason or order.reason,
+        tag=order.tag,
+    )
