@@ -30,11 +30,14 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from barbot.core.costs import PaperSettings
+from barbot.core.risk import RiskLimits
 from barbot.errors import ConfigError
 from barbot.model.instrument import Instrument, check_instrument_id
 from barbot.model.market import Quality
 
 DEFAULT_FILE: Final = Path("barbot.toml")
+MILLISECOND: Final = 1_000_000
 _PREFIX: Final = "BARBOT_"
 _AMOUNT: Final = re.compile(r"(?P<amount>[\d_]+(?:\.\d+)?)(?:\s*(?P<currency>[A-Za-z][\w.-]*))?")
 
@@ -97,7 +100,7 @@ class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
-class RunSettings(_Section):
+class RunSection(_Section):
     """How a run behaves. `[run]`"""
 
     cash: Annotated[dict[str, Amount], BeforeValidator(_read_cash)] = {"": Decimal(10_000)}
@@ -125,7 +128,7 @@ class RunSettings(_Section):
         return cash
 
 
-class PaperSettings(_Section):
+class PaperSection(_Section):
     """How the paper venue fills. `[paper]`"""
 
     maker_fee_bps: Basis = Decimal(10)
@@ -140,19 +143,31 @@ class PaperSettings(_Section):
     """From an order's leaving to its arrival at the venue."""
     volume_limit: Annotated[Decimal, Field(gt=0, le=1)] | None = None
     """Largest fraction of the traded volume that one order may take; unset: no limit, no partial fills."""
-    limit_fill: Literal["touch", "through"] = "through"
+    limit_fill: Literal["touch", "through"] = "touch"
     """Whether a price that touches a resting limit fills it, or only one that trades through it."""
 
     @model_validator(mode="after")
-    def _slippage_is_used(self) -> PaperSettings:
+    def _slippage_is_used(self) -> PaperSection:
         if self.slippage == "bps" and not self.slippage_bps:
             raise ValueError('slippage = "bps" needs slippage_bps above 0')
         if self.slippage_bps and self.slippage != "bps":
             raise ValueError('slippage_bps has an effect only with slippage = "bps"')
         return self
 
+    def settings(self) -> PaperSettings:
+        """Return them as the paper venue takes them."""
+        return PaperSettings(
+            maker_bps=self.maker_fee_bps,
+            taker_bps=self.taker_fee_bps,
+            slippage=self.slippage,
+            slippage_bps=self.slippage_bps,
+            latency_ns=round(self.latency_ms * MILLISECOND),
+            limit_fill=self.limit_fill,
+            volume_limit=self.volume_limit,
+        )
 
-class RiskSettings(_Section):
+
+class RiskSection(_Section):
     """What the risk gate lets pass; an unset limit does not limit. `[risk]`"""
 
     max_order_quantity: Positive | None = None
@@ -170,21 +185,27 @@ class RiskSettings(_Section):
     leverage: Annotated[Decimal, Field(ge=1, allow_inf_nan=False)] = Decimal(1)
     """Position value over equity that is allowed."""
 
+    def limits(self) -> RiskLimits:
+        """Return them as the risk gate takes them."""
+        return RiskLimits(**dict(self))
 
-class FeedSettings(_Section):
+
+class FeedSection(_Section):
     """How a recorded feed of rows is to be read. `[feed]`"""
 
     label: Literal["open", "close"] = "open"
     """Which side of its bar a row's time names."""
     zone: Annotated[str, BeforeValidator(_check_zone)] | None = None
     """Zone of times that name none."""
+    unit: Literal["auto", "s", "ms", "us", "ns"] = "auto"
+    """What numbers in a time column count, since the epoch."""
     intrabar: Literal["none", "ohlc"] = "none"
     """Whether a row is one closed bar or is walked open, high, low, close."""
     missing: Literal["gap", "quiet"] = "gap"
     """What a missing row means: nothing is known, or nothing was traded."""
 
 
-class InstrumentSettings(_Section):
+class InstrumentSection(_Section):
     """What is known of an instrument. `[instruments."kucoin:BTC-USDT"]`"""
 
     currency: str | None = None
@@ -198,7 +219,7 @@ class InstrumentSettings(_Section):
     calendar: str | None = None
 
 
-class StrategySettings(_Section):
+class StrategySection(_Section):
     """Parameters of whatever strategy is run. `[strategy.params]`"""
 
     params: dict[str, object] = {}
@@ -216,12 +237,12 @@ class Settings(BaseSettings):
         frozen=True,
     )
 
-    run: RunSettings = RunSettings()
-    paper: PaperSettings = PaperSettings()
-    risk: RiskSettings = RiskSettings()
-    feed: FeedSettings = FeedSettings()
-    instruments: dict[Annotated[str, BeforeValidator(_check_instrument)], InstrumentSettings] = {}
-    strategy: StrategySettings = StrategySettings()
+    run: RunSection = RunSection()
+    paper: PaperSection = PaperSection()
+    risk: RiskSection = RiskSection()
+    feed: FeedSection = FeedSection()
+    instruments: dict[Annotated[str, BeforeValidator(_check_instrument)], InstrumentSection] = {}
+    strategy: StrategySection = StrategySection()
     strategies: dict[str, dict[str, object]] = {}
 
     @classmethod
@@ -399,7 +420,7 @@ def _known_keys(path: Sequence[str]) -> Iterator[str]:
     if not path:
         yield from Settings.model_fields
     elif path[0] == "instruments":
-        yield from InstrumentSettings.model_fields
+        yield from InstrumentSection.model_fields
     else:
         yield from type(getattr(Settings(), path[0])).model_fields
 

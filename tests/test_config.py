@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from barbot.config import Settings, load
+from barbot.core.costs import PaperSettings
+from barbot.core.risk import RiskLimits
 from barbot.errors import ConfigError
 from barbot.model.instrument import Instrument
 from barbot.model.market import Quality
@@ -57,7 +59,7 @@ def test_without_any_source_the_defaults_hold() -> None:
             "slippage_bps": "0",
             "latency_ms": 0.0,
             "volume_limit": None,
-            "limit_fill": "through",
+            "limit_fill": "touch",
         },
         "risk": {
             "max_order_quantity": None,
@@ -70,7 +72,7 @@ def test_without_any_source_the_defaults_hold() -> None:
             "allow_short": False,
             "leverage": "1",
         },
-        "feed": {"label": "open", "zone": None, "intrabar": "none", "missing": "gap"},
+        "feed": {"label": "open", "zone": None, "unit": "auto", "intrabar": "none", "missing": "gap"},
         "instruments": {},
         "strategy": {"params": {}},
         "strategies": {},
@@ -80,10 +82,7 @@ def test_without_any_source_the_defaults_hold() -> None:
 def test_flags_beat_the_environment_which_beats_the_file_which_beats_defaults(
     write: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write(
-        "[paper]\nmaker_fee_bps = 1\ntaker_fee_bps = 1\nlatency_ms = 1\n"
-        'limit_fill = "touch"\n[run]\naudit = "off"'
-    )
+    write('[paper]\nmaker_fee_bps = 1\ntaker_fee_bps = 1\nlatency_ms = 1\nlimit_fill = "through"\n[run]\naudit = "off"')
     monkeypatch.setenv("BARBOT_PAPER_MAKER_FEE_BPS", "2")
     monkeypatch.setenv("BARBOT_PAPER_TAKER_FEE_BPS", "2")
     settings = load(flags={"paper.taker_fee_bps": "3", "paper.latency_ms": None, "run.check": True})
@@ -92,7 +91,7 @@ def test_flags_beat_the_environment_which_beats_the_file_which_beats_defaults(
         Decimal(2),
         Decimal(3),
         1.0,
-        "touch",
+        "through",
     )
     assert (settings.run.audit, settings.run.check, settings.run.on_error) == ("off", True, "stop")
 
@@ -133,9 +132,7 @@ def test_lists_and_tables_of_the_environment_are_plain_text(monkeypatch: pytest.
 
 
 def test_an_instrument_takes_from_the_settings_what_they_know(write: Write) -> None:
-    settings = load(
-        write('[instruments."kucoin:BTC-USDT"]\nprice_increment = 0.1\nquantity_increment = "1e-8"')
-    )
+    settings = load(write('[instruments."kucoin:BTC-USDT"]\nprice_increment = 0.1\nquantity_increment = "1e-8"'))
     assert settings.instrument("kucoin:BTC-USDT") == Instrument(
         provider="kucoin",
         symbol="BTC-USDT",
@@ -147,10 +144,40 @@ def test_an_instrument_takes_from_the_settings_what_they_know(write: Write) -> N
     assert settings.instrument("futu:HK.00700") == Instrument.bare("futu:HK.00700")
 
 
-def test_parameters_of_a_flag_beat_its_section_which_beats_those_of_any_strategy(write: Write) -> None:
+def test_sections_turn_into_what_the_core_takes(write: Write) -> None:
     settings = load(
-        write("[strategy.params]\nfast = 1\nslow = 1\nunit = 1\n[strategies.SmaCross]\nfast = 2\nslow = 2")
+        write(
+            '[paper]\nmaker_fee_bps = -0.5\ntaker_fee_bps = 7.5\nslippage = "bps"\nslippage_bps = 2\n'
+            'latency_ms = 1.5\nvolume_limit = 0.1\nlimit_fill = "through"\n'
+            '[risk]\nmax_order_quantity = 1\nmax_orders_per_minute = 9\nallowed_quality = ["OK"]\n'
+            "allow_short = true\nleverage = 2.5"
+        )
     )
+    assert settings.paper.settings() == PaperSettings(
+        maker_bps=Decimal("-0.5"),
+        taker_bps=Decimal("7.5"),
+        slippage="bps",
+        slippage_bps=Decimal(2),
+        latency_ns=1_500_000,
+        limit_fill="through",
+        volume_limit=Decimal("0.1"),
+    )
+    assert settings.risk.limits() == RiskLimits(
+        max_order_quantity=Decimal(1),
+        max_orders_per_minute=9,
+        allowed_quality=(Quality.OK,),
+        allow_short=True,
+        leverage=Decimal("2.5"),
+    )
+
+
+def test_the_risk_section_has_every_limit_of_the_gate_with_its_default() -> None:
+    assert Settings().risk.limits() == RiskLimits()
+    assert set(type(Settings().risk).model_fields) == set(RiskLimits.__struct_fields__)
+
+
+def test_parameters_of_a_flag_beat_its_section_which_beats_those_of_any_strategy(write: Write) -> None:
+    settings = load(write("[strategy.params]\nfast = 1\nslow = 1\nunit = 1\n[strategies.SmaCross]\nfast = 2\nslow = 2"))
     assert settings.params_for("SmaCross", {"fast": "3"}) == {"fast": "3", "slow": 2, "unit": 1}
     assert settings.params_for("Other") == {"fast": 1, "slow": 1, "unit": 1}
 
@@ -219,7 +246,7 @@ def test_parameters_of_a_flag_beat_its_section_which_beats_those_of_any_strategy
         ),
         (
             "run = 3",
-            "barbot.toml: run: 3 will not do: input should be a valid dictionary or instance of RunSettings. "
+            "barbot.toml: run: 3 will not do: input should be a valid dictionary or instance of RunSection. "
             "Correct it or leave it out",
         ),
         (
@@ -281,13 +308,9 @@ def test_a_wrong_flag_is_named_as_it_is_typed(write: Write) -> None:
 
 
 def test_a_file_that_is_not_there_is_refused_when_it_was_asked_for(tmp_path: Path) -> None:
-    assert complaint(Path("my.toml")) == (
-        "my.toml: no such file. Name an existing barbot.toml, or leave --config out"
-    )
+    assert complaint(Path("my.toml")) == ("my.toml: no such file. Name an existing barbot.toml, or leave --config out")
     Path("folder").mkdir()
-    assert complaint(Path("folder")) == (
-        "folder: is not a file. Name an existing barbot.toml, or leave --config out"
-    )
+    assert complaint(Path("folder")) == ("folder: is not a file. Name an existing barbot.toml, or leave --config out")
 
 
 def test_the_digest_does_not_depend_on_how_a_value_is_spelt_or_where_it_comes_from(write: Write) -> None:
