@@ -45,7 +45,7 @@ class ProviderError(BarbotError):
     """A venue, or the way to it, failed."""
 
 
-class LinkLost(ProviderError):
+class LinkLost(ProviderError):  # noqa: N818 - says what happened, and most often it is no error
     """The connection ended; a new one may be made."""
 
 
@@ -81,7 +81,7 @@ class StrategyError(BarbotError):
         super().__init__(f"{strategy}.{hook}{at} raised {type(cause).__name__}: {cause}")
 
 
-class OrderInDoubt(BarbotError):
+class OrderInDoubt(BarbotError):  # noqa: N818 - the state of an order, named as traders say it
     """An order left and no answer tells its fate; look it up at the venue before anything else."""
 
 

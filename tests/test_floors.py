@@ -118,8 +118,7 @@ def floor_faults(modules: Sources) -> list[str]:
 
 def circle(modules: Sources) -> list[str]:
     graph = {
-        module: {target for _, target in imported(source, modules)} - {module}
-        for module, source in modules.items()
+        module: {target for _, target in imported(source, modules)} - {module} for module, source in modules.items()
     }
     try:
         TopologicalSorter(graph).prepare()
@@ -178,9 +177,7 @@ def test_no_file_and_no_function_is_too_long() -> None:
 
 def test_importing_barbot_stays_light() -> None:
     program = "import sys; import barbot; print('\\n'.join(sys.modules))"
-    run = subprocess.run(
-        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
-    )
+    run = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
     assert HEAVY & set(run.stdout.split()) == set()
 
 

@@ -19,9 +19,7 @@ README: Final = ROOT / "README.md"
 
 # Written so that no pattern matches its own text.
 MACHINE_PATH: Final = re.compile(r"(?<![\w.~-])/(?:w[o]rk|f[a]rm|r[o]ot|t[m]p|h[o]me/\w+|U[s]ers/\w+)/[\w.-]")
-REGISTRY: Final = re.compile(
-    r"p[y]pi\.org|p[y]thonhosted|registry\.n[p]mjs|d[e]b\.debian|index-u[r]l|find-l[i]nks"
-)
+REGISTRY: Final = re.compile(r"p[y]pi\.org|p[y]thonhosted|registry\.n[p]mjs|d[e]b\.debian|index-u[r]l|find-l[i]nks")
 TABLE_ROW: Final = re.compile(r"^\|\s*`barbot (\w+)", re.MULTILINE)
 
 
