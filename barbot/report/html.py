@@ -46,6 +46,8 @@ _ORDER_STYLES: Final = {"REFUSED": "q-bad", "REJECTED": "q-bad", "CANCELED": "q-
 
 Cell: TypeAlias = str | int | float | None
 Number: TypeAlias = str | int | float | None
+Moment: TypeAlias = int | str | None
+"""A time as `result.json` may write it: ns since the epoch, or ISO 8601 in UTC."""
 Times: TypeAlias = npt.NDArray[np.int64]
 Values: TypeAlias = npt.NDArray[np.float64]
 
@@ -55,8 +57,8 @@ class FeedSpan(msgspec.Struct, frozen=True, kw_only=True):
 
     feed: str
     closed: int = 0
-    first: int | None = None
-    last: int | None = None
+    first: Moment = None
+    last: Moment = None
 
 
 class BarCounts(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,8 +95,8 @@ class Result(msgspec.Struct, frozen=True, kw_only=True, rename={"total_return": 
     digest: str = ""
     started_by: str = ""
     feeds: tuple[FeedSpan, ...] = ()
-    ts_from: int | None = None
-    ts_to: int | None = None
+    ts_from: Moment = None
+    ts_to: Moment = None
     bars: BarCounts = BarCounts()
     corrections: int = 0
     refusals: RefusalCounts = RefusalCounts()
@@ -102,7 +104,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True, rename={"total_return": 
     gaps: int = 0
     orders: OrderCounts = OrderCounts()
     fills: int = 0
-    fees: dict[str, str] = {}
+    fees: dict[str, Number] = {}
     currency: str = ""
     start_equity: Number = None
     final_equity: Number = None
@@ -390,9 +392,11 @@ def _facts(facts: Iterable[tuple[str, str]]) -> str:
     return f'<dl class="facts">{"".join(f"<dt>{name}</dt><dd>{value}</dd>" for name, value in facts)}</dl>'
 
 
-def _moment(ts: int | None) -> str:
+def _moment(ts: Moment) -> str:
     """Print a time to the second, as people write it."""
-    return iso(ts)[:19].replace("T", " ") if ts is not None else _DASH
+    if ts is None:
+        return _DASH
+    return escape((iso(ts) if isinstance(ts, int) else ts)[:19].replace("T", " "))
 
 
 def _decimal(value: Cell | Decimal) -> Decimal | None:

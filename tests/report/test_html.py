@@ -182,6 +182,13 @@ def test_a_run_that_did_nothing_has_a_report(tmp_path: Path) -> None:
     assert "No bar closed. Bars by what closed them No bar closed. Orders No orders." in text
 
 
+def test_times_may_be_written_as_text(tmp_path: Path) -> None:
+    times = {"ts_from": "2026-01-01T00:00:00Z", "ts_to": "2026-01-01T00:03:00Z"}
+    assert (
+        "2026-01-01 00:00:00 to 2026-01-01 00:03:00 UTC" in outline(make_run(tmp_path, result={**RESULT, **times})).text
+    )
+
+
 def test_a_second_report_replaces_the_first(tmp_path: Path) -> None:
     first = write_report(make_run(tmp_path)).read_bytes()
     assert write_report(tmp_path).read_bytes() == first
