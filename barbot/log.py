@@ -26,6 +26,8 @@ from barbot.model.order import Fill, Order, OrderStatus
 from barbot.timing.clock import Clock, SystemClock, iso
 from barbot.timing.interval import MINUTE
 
+_OK: Final = Quality.OK
+
 LEVELS: Final = {
     "debug": logging.DEBUG,
     "info": logging.INFO,
@@ -83,6 +85,8 @@ class AuditLog:
     def take(self, records: Iterable[AuditRecord]) -> None:
         """Write the lines of `records`, in order."""
         for record in records:
+            if record.__class__ is Bar and record.quality is _OK:  # nearly all of a replay
+                continue
             make = _LINES.get(record.__class__)
             if make is not None and (line := make(record)) is not None:
                 self._say(line)
