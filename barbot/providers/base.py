@@ -25,6 +25,8 @@ ENTRY_POINTS: Final = "barbot.providers"
 
 _BUILT_IN: Final = {
     "native": "barbot.providers.native:PROVIDER",
+    "native-history": "barbot.providers.native:HISTORY",
+    "native-trades": "barbot.providers.native:TRADES",
 }
 
 

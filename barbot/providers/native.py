@@ -252,3 +252,13 @@ PROVIDER: Final = Provider(
     grace=Grace(),
     make_decoder=NativeDecoder,
 )
+
+HISTORY: Final = msgspec.structs.replace(
+    PROVIDER, name="native-history", title="barbot's own frames, with history", declares_close=False, has_history=True
+)
+"""A venue that sends candles without a closed flag and can be asked for what was missed."""
+
+TRADES: Final = msgspec.structs.replace(
+    PROVIDER, name="native-trades", title="barbot's own frames, trades only", declares_close=False, sends=Sends.TRADES
+)
+"""A venue that sends trades and no candles, so that bars are built here."""
