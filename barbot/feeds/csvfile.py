@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain, islice, repeat
@@ -20,7 +21,9 @@ from barbot.feeds.times import is_number
 
 _GZIP: Final = b"\x1f\x8b"
 _DELIMITERS: Final = ",;\t|"
-_BLOCK_ROWS: Final = 8_192
+_MARK: Final = "\ufeff"
+"""A byte order mark, taken off the header here: the codec `utf-8-sig` is written in Python."""
+_BLOCK_ROWS: Final = 4_096
 """Cells are Python strings: a block stays small enough for the processor's cache."""
 
 
@@ -36,7 +39,7 @@ class CsvTable:
         self.path = path
         self.aware: frozenset[str] = frozenset()
         with _open(path) as lines:
-            header = next((line for line in lines if line.strip()), "")
+            header = next(filter(str.strip, lines), "").removeprefix(_MARK)
             sample = list(islice(lines, 1000))
         if not header:
             raise FeedError("is empty", where=path, remedy="Give a file with a header line and at least one row")
@@ -54,7 +57,7 @@ class CsvTable:
         wanted = {name: self.columns.index(name) for name in columns}
         width, row = len(self.columns), 1
         with _open(self.path) as lines:
-            next(line for line in lines if line.strip())
+            next(filter(str.strip, lines), "")
             for cells, count in self._blocks(lines, min(rows, _BLOCK_ROWS), width):
                 picked: dict[str, Cells] = {name: cells[at::width] for name, at in wanted.items()}
                 yield Chunk(row, count, picked)
@@ -135,14 +138,14 @@ def _open(path: str) -> Iterator[TextIO]:
         if b"\0" in head.removeprefix(_GZIP) and not head.startswith(_GZIP):
             raise _not_text(path)
         if head.startswith(_GZIP):
-            with gzip.open(path, "rt", encoding="utf-8-sig") as lines:
+            with gzip.open(path, "rt", encoding="utf-8") as lines:
                 yield lines
         else:
-            with Path(path).open(encoding="utf-8-sig") as lines:
+            with Path(path).open(encoding="utf-8") as lines:
                 yield lines
     except UnicodeDecodeError:
         raise _not_text(path) from None
-    except (gzip.BadGzipFile, EOFError) as error:
+    except (gzip.BadGzipFile, zlib.error, EOFError) as error:
         raise FeedError(f"is a damaged gzip file ({error})", where=path, remedy="Fetch it again") from None
     except OSError as error:
         raise FeedError(

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from barbot.errors import ConfigError, FeedError
-from barbot.feeds.cells import texts
+from barbot.feeds.cells import INTEGERS, as_json, texts
 from barbot.feeds.options import Unit
 from barbot.feeds.table import Array, Cells, Place
 from barbot.timing.interval import DAY, MINUTE, SECOND
@@ -110,11 +110,10 @@ def _from_moments(cells: Array, place: Place, zone: ZoneInfo | None, *, aware: b
 def _from_texts(cells: list[str], place: Place, zone: ZoneInfo | None, unit: Unit) -> NDArray[np.int64]:
     if not _NUMBER.fullmatch(cells[0]):
         return _from_iso(cells, place, zone)
-    try:
-        values = np.fromiter(map(int, cells), np.int64, len(cells))
-    except (ValueError, OverflowError):
+    values = as_json(cells, INTEGERS)
+    if values is None:
         return _from_fractions(cells, place, unit)
-    return _from_epoch(values, place, unit)
+    return _from_epoch(np.array(values, np.int64), place, unit)
 
 
 def _from_epoch(values: NDArray[np.int64], place: Place, unit: Unit) -> NDArray[np.int64]:
