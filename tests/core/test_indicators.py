@@ -114,6 +114,7 @@ SERIES: dict[str, list[Bar]] = {
     "flat": bars_of([100.1] * 120),
     "rising": [make_bar(i, 50.0 + i, 50.7 + i, 49.8 + i, 50.5 + i) for i in range(120)],
     "falling": [make_bar(i, 500.0 - i, 500.2 - i, 498.9 - i, 499.5 - i) for i in range(120)],
+    "rising as far as falling": [make_bar(i, 500.0, 500.0 + i, 500.0 - i, 500.0 + i % 3) for i in range(120)],
     "zero range": bars_of([bar.close for bar in random_walk(200, seed=10)]),
     "walk, then flat, then walk": [
         *random_walk(60),
