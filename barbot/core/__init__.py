@@ -1,1 +1,1 @@
-"""What barbot exists for: bars, history, indicators, strategy, risk, paper venue, ledger, engine. Floor 2, no I/O, no clock."""
+"""What barbot exists for: bars, history, indicators, strategy, risk, paper, ledger, engine. Floor 2, no I/O."""

@@ -188,7 +188,5 @@ class Gap(msgspec.Struct, frozen=True, array_like=True):
     reason: str
 
 
-MarketEvent: TypeAlias = (
-    Bar | BarUpdate | Trade | Quote | Connected | Disconnected | Heartbeat | HistoryBars | Gap
-)
+MarketEvent: TypeAlias = Bar | BarUpdate | Trade | Quote | Connected | Disconnected | Heartbeat | HistoryBars
 """What a provider or a file feed hands to the engine. A closed `Bar` is the whole of a bar at its end."""

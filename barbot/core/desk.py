@@ -1,0 +1,375 @@
+"""The strategy's side of trading: orders out, reports in, account and marks. Floor 2.
+
+What a hook asks for goes through the risk gate at once, so that the next question in the same hook already
+counts it, and leaves as commands when the step ends. What comes back is applied to order book and ledger, and
+shown to `on_order` and `on_fill` after the market's own hooks of that step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Final, Protocol, TypeAlias
+
+import msgspec
+
+from barbot.core.audit import Anomaly, Assumed, AuditRecord, Equity, Logged, OrderRefused
+from barbot.core.history import History
+from barbot.core.hooks import BoundHooks
+from barbot.core.indicators import Indicator
+from barbot.core.lane import Lane
+from barbot.core.ledger import Ledger, RoundTrip
+from barbot.core.orders import OrderAnomaly, OrderBook
+from barbot.core.risk import Approved, Refusal, RiskContext, RiskGate
+from barbot.errors import ConfigError
+from barbot.model.instrument import Instrument, to_decimal
+from barbot.model.market import Quality, Side
+from barbot.model.order import ExecutionReport, Fill, Order, OrderIntent, OrderType, TimeInForce
+
+_ZERO: Final = Decimal(0)
+_CACHED_QUANTITIES: Final = 4096
+
+
+class Submit(msgspec.Struct, frozen=True):
+    """Send this order to its venue."""
+
+    approved: Approved
+
+
+class CancelOrder(msgspec.Struct, frozen=True):
+    """Ask the venue of `instrument` to cancel."""
+
+    client_order_id: str
+    instrument: str
+
+
+Command: TypeAlias = Submit | CancelOrder
+
+
+class House(Protocol):
+    """What the desk needs of its engine: the time, the bar in hand, hooks and windows."""
+
+    now: int
+    lane: Lane | None
+    hooks: BoundHooks
+    lanes: dict[str, Lane]
+
+    def window(self, feed: str) -> History: ...
+    def attach(self, indicator: Indicator, feed: str | None) -> None: ...
+
+
+class TradingDesk:
+    """Orders, account and marks of one run; the `Desk` and `Account` of its strategy."""
+
+    def __init__(
+        self, instruments: Mapping[str, Instrument], ledger: Ledger, gate: RiskGate, *, prefix: str, fee_rate: Decimal
+    ) -> None:
+        """Trade `instruments`; client order ids are `prefix` and a counter, `fee_rate` is what risk expects."""
+        self.audit: list[AuditRecord] = []
+        self.curve: list[Equity] = []
+        """Points of the equity curve; the driver drains it, as it does `trips`."""
+        self.trips: list[RoundTrip] = []
+        self.instruments = instruments
+        self.ledger = ledger
+        self.gate = gate
+        self.book = OrderBook()
+        self.busy = False
+        """Whether `depart` has something to do."""
+        self._prefix = prefix
+        self._fee_rate = fee_rate
+        self._count = 0
+        self._commands: list[Command] = []
+        self._notices: list[Order | Fill] = []
+        self._lanes: dict[str, list[Lane]] = {}
+        self._quantities: dict[tuple[str, object], Decimal] = {}
+
+    def bind(self, engine: House) -> None:
+        """Learn which lanes there are: marks and positions are theirs."""
+        self._engine = engine
+        for lane in engine.lanes.values():
+            self._lanes.setdefault(lane.instrument, []).append(lane)
+        for lanes in self._lanes.values():
+            lanes.sort(key=lambda lane: (lane.spec.feed.interval.ns, lane.order))
+
+    def finest_lane(self, instrument: str) -> Lane:
+        """Return the lane of the instrument's shortest interval."""
+        return self._lanes[instrument][0]
+
+    # -- out ----------------------------------------------------------------------------------------------
+
+    def depart(self) -> Sequence[Command]:
+        """Run the order hooks that are due (they may ask for more) and return what leaves the house."""
+        engine = self._engine
+        hooks = engine.hooks
+        notices = self._notices
+        position = 0
+        while position < len(notices):
+            notice = notices[position]
+            position += 1
+            engine.lane = self.finest_lane(notice.instrument)
+            if type(notice) is Order:
+                if hooks.order is not None:
+                    hooks.order(notice)
+            elif type(notice) is Fill and hooks.fill is not None:
+                hooks.fill(notice)
+        notices.clear()
+        commands, self._commands = self._commands, []
+        self.busy = False
+        return commands
+
+    def discard(self) -> None:
+        """Drop what was asked for and has not left (the run is over)."""
+        self._commands.clear()
+        self._notices.clear()
+        self.busy = False
+
+    def order(
+        self,
+        side: Side,
+        quantity: Decimal | float | int | str,
+        instrument: str | None,
+        limit: Decimal | float | None,
+        stop: Decimal | float | None,
+        tif: TimeInForce,
+        tag: str,
+    ) -> Order:
+        """Ask for an order; return it as it left, or REFUSED with the reason."""
+        traded = self._instrument(instrument)
+        self._count += 1
+        intent = OrderIntent(
+            client_order_id=f"{self._prefix}-{self._count}",
+            instrument=traded.id,
+            side=side,
+            quantity=self._quantity(traded, quantity),
+            type=_TYPES[limit is not None, stop is not None],
+            limit_price=traded.round_price(limit) if limit is not None else None,
+            stop_price=traded.round_price(stop) if stop is not None else None,
+            time_in_force=tif,
+            ts_created=self._engine.now,
+            tag=tag,
+        )
+        return self._send(intent, traded)
+
+    def _send(self, intent: OrderIntent, instrument: Instrument) -> Order:
+        now = self._engine.now
+        answer = self.gate.check(intent, self._context(instrument, now))
+        self.busy = True
+        if isinstance(answer, Refusal):
+            order = self.book.refuse(intent, answer.reason, now)
+            self.audit.append(OrderRefused(intent.client_order_id, answer.rule, answer.reason, now))
+        else:
+            order = self.book.open(intent, now)
+            self._commands.append(Submit(answer))
+        self.audit.append(order)
+        if self._engine.hooks.order is not None:
+            self._notices.append(order)
+        return order
+
+    def _context(self, instrument: Instrument, now: int) -> RiskContext:
+        lane = self._engine.lane
+        quality: Quality | None = lane.store.bars[-1].quality if lane is not None and lane.store.bars else None
+        return RiskContext(
+            now=now,
+            instrument=instrument,
+            ledger=self.ledger,
+            book=self.book,
+            mark=self.mark(instrument.id),
+            quality=quality,
+            fee_rate=self._fee_rate,
+        )
+
+    def _instrument(self, instrument: str | None) -> Instrument:
+        name = instrument if instrument is not None else self.in_hand
+        found = self.instruments.get(name)
+        if found is None or name not in self._lanes:
+            known = ", ".join(self._lanes)
+            raise ConfigError(
+                f"{name!r} cannot be traded here", remedy=f"Subscribe one of its feeds; there are: {known}"
+            )
+        return found
+
+    def _quantity(self, instrument: Instrument, quantity: Decimal | float | int | str) -> Decimal:
+        """Round once and remember: strategies ask for the same size again and again (a rounding costs 1.5 us)."""
+        key = (instrument.id, quantity)
+        rounded = self._quantities.get(key)
+        if rounded is None:
+            if len(self._quantities) >= _CACHED_QUANTITIES:
+                self._quantities.clear()
+            rounded = self._quantities[key] = _rounded(instrument, quantity)
+        return rounded
+
+    def target(self, quantity: Decimal | float | int, instrument: str | None, tag: str) -> Order | None:
+        """Ask for what is missing to hold `quantity`; open market orders count as filled."""
+        traded = self._instrument(instrument)
+        held = self.ledger.quantity(traded.id)
+        for order in self.book.open_orders(traded.id):
+            if order.type is OrderType.MARKET:
+                held += order.side.sign * order.leaves_quantity
+        missing = _rounded(traded, abs(to_decimal(quantity))).copy_sign(to_decimal(quantity)) - held
+        if not missing:
+            return None
+        side = Side.BUY if missing > 0 else Side.SELL
+        return self.order(side, abs(missing), traded.id, None, None, TimeInForce.GTC, tag)
+
+    def target_percent(self, fraction: float, instrument: str | None, tag: str) -> Order | None:
+        """Ask for a position worth `fraction` of the equity at the last price."""
+        traded = self._instrument(instrument)
+        mark = self.mark(traded.id)
+        if mark is None or not mark > 0.0:
+            raise ConfigError(f"{traded.id} has no price yet", remedy="Ask after its first bar")
+        worth = self.equity(traded.currency) * to_decimal(fraction)
+        return self.target(worth / (to_decimal(mark) * traded.multiplier), traded.id, tag)
+
+    def cancel(self, order: Order | str) -> None:
+        """Ask to cancel an open order; an order that is final already stays as it is."""
+        name = order if isinstance(order, str) else order.client_order_id
+        pending = self.book.request_cancel(name, self._engine.now)
+        if pending is None:
+            return
+        self.audit.append(pending)
+        self._commands.append(CancelOrder(name, pending.instrument))
+        if self._engine.hooks.order is not None:
+            self._notices.append(pending)
+        self.busy = True
+
+    # -- in -----------------------------------------------------------------------------------------------
+
+    def report(self, report: ExecutionReport) -> None:
+        """Apply a venue's word on an order."""
+        result = self.book.apply(report)
+        if isinstance(result, OrderAnomaly):
+            self.audit.append(Anomaly(result.client_order_id, f"{result.kind}: {result.reason}", self._engine.now))
+            return
+        self.audit.append(result)
+        if report.assumption:
+            self.audit.append(Assumed(result.client_order_id, report.assumption, self._engine.now))
+        hooks = self._engine.hooks
+        if hooks.order is not None:
+            self._notices.append(result)
+            self.busy = True
+        fill = report.fill
+        if fill is not None:
+            self._book_fill(fill)
+            if hooks.fill is not None:
+                self._notices.append(fill)
+                self.busy = True
+
+    def _book_fill(self, fill: Fill) -> None:
+        trip = self.ledger.apply(fill, self.instruments[fill.instrument])
+        self.audit.append(fill)
+        if trip is not None:
+            self.trips.append(trip)
+        quantity = self.ledger.quantity(fill.instrument)
+        for lane in self._lanes[fill.instrument]:
+            lane.position = quantity
+
+    # -- the account --------------------------------------------------------------------------------------
+
+    @property
+    def now(self) -> int:
+        """The time of the step, ns since the epoch UTC."""
+        return self._engine.now
+
+    @property
+    def account(self) -> TradingDesk:
+        """The desk knows the account."""
+        return self
+
+    @property
+    def in_hand(self) -> str:
+        """The instrument of the bar in hand; outside bar hooks the only one there is.
+
+        Raises:
+            ConfigError: no bar is in hand and there are several instruments.
+        """
+        lane = self._engine.lane
+        if lane is not None:
+            return lane.instrument
+        if len(self._lanes) == 1:
+            return next(iter(self._lanes))
+        raise ConfigError("no bar is in hand here", remedy='Name the instrument: instrument="provider:SYMBOL"')
+
+    def position(self) -> Decimal:
+        """Signed quantity held of the instrument in hand."""
+        lane = self._engine.lane
+        return lane.position if lane is not None else self.ledger.quantity(self.in_hand)
+
+    def position_of(self, instrument: str) -> Decimal:
+        """Signed quantity held of `instrument`."""
+        return self.ledger.quantity(instrument)
+
+    def mark(self, instrument: str) -> float | None:
+        """Return the newest price that the bars of the instrument know, None before the first bar."""
+        for lane in self._lanes.get(instrument, ()):
+            lane.store.refresh()
+            if lane.store.bars:
+                return lane.store.bars[-1].close
+        return None
+
+    def marks(self) -> dict[str, float]:
+        """Return the newest price of every instrument in which there is a position."""
+        found = (
+            (name, self.mark(name)) for currency in self.ledger.currencies() for name in self.ledger.held(currency)
+        )
+        return {name: mark for name, mark in found if mark is not None}
+
+    @property
+    def cash(self) -> dict[str, Decimal]:
+        """Cash by currency."""
+        return self.ledger.balances()
+
+    @property
+    def positions(self) -> dict[str, Decimal]:
+        """Open positions: signed quantity by instrument id."""
+        return {p.instrument: p.quantity for p in self.ledger.positions() if p.quantity}
+
+    def equity(self, currency: str = "") -> Decimal:
+        """Cash and the value of positions in `currency` (default: the first currency of the account)."""
+        return self.ledger.equity(self.marks(), currency or self.ledger.currencies()[0])
+
+    def average_price(self, instrument: str) -> Decimal | None:
+        """Average entry price of the open position, None without one."""
+        return self.ledger.position(self.instruments[instrument]).average_price
+
+    def unrealised(self, instrument: str) -> Decimal:
+        """Profit of the open position at the last price, 0 without one."""
+        return self.ledger.unrealised(instrument, self.mark(instrument))
+
+    def sample_equity(self, now: int) -> None:
+        """Add the point of the equity curve at `now`."""
+        marks = self.marks()
+        amounts = tuple((currency, self.ledger.equity(marks, currency)) for currency in self.ledger.currencies())
+        self.curve.append(Equity(now, amounts))
+
+    # -- the rest of what a strategy may ask --------------------------------------------------------------
+
+    def window(self, feed: str) -> History:
+        """Return the window of one of the strategy's feeds."""
+        return self._engine.window(feed)
+
+    def attach(self, indicator: Indicator, feed: str | None) -> None:
+        """Feed `indicator` from `feed`, by default the strategy's first."""
+        self._engine.attach(indicator, feed)
+
+    def open_orders(self, instrument: str | None) -> list[Order]:
+        """Return the open orders, oldest first."""
+        return list(self.book.open_orders(instrument))
+
+    def log(self, level: str, text: str, fields: Mapping[str, object]) -> None:
+        """Put a strategy's line into the audit; what JSON cannot say is put as text."""
+        plain = {k: v if isinstance(v, str | int | float | bool) or v is None else str(v) for k, v in fields.items()}
+        self.audit.append(Logged(level, text, plain, self._engine.now))
+
+
+_TYPES: Final = {
+    (False, False): OrderType.MARKET,
+    (True, False): OrderType.LIMIT,
+    (False, True): OrderType.STOP,
+    (True, True): OrderType.STOP_LIMIT,
+}
+
+
+def _rounded(instrument: Instrument, quantity: Decimal | float | int | str) -> Decimal:
+    """Return the quantity on the lot grid; NaN and infinities become 0, which the risk gate refuses."""
+    exact = to_decimal(quantity)
+    return instrument.round_quantity(exact) if exact.is_finite() else _ZERO

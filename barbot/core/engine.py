@@ -1,0 +1,385 @@
+"""The engine: a function from (now, events) to commands and an audit list. Floor 2.
+
+    deadlines before now  ->  events  ->  deadlines at now  ->  what the hooks asked for leaves
+
+`step` runs to completion without an `await`, asks nobody for the time and does no I/O. Due deadlines fire each
+at its own time before the events that overtake them, so the stamped events alone reproduce a run. Who answers
+the commands, where events come from and who moves the clock is the business of `run/`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from heapq import heappop, heappush
+from typing import Final, Literal, TypeAlias
+
+import msgspec
+
+from barbot.core.audit import AuditRecord, DataRefused, HookFailed, HookSlow, Seen
+from barbot.core.bars import BarTracker
+from barbot.core.checker import ContractChecker
+from barbot.core.derived import DerivedBars
+from barbot.core.desk import Command, TradingDesk
+from barbot.core.history import History
+from barbot.core.hooks import BoundHooks, HookPolicy, Timer
+from barbot.core.indicators import Indicator
+from barbot.core.lane import Lane
+from barbot.core.spec import NEVER, FeedSpec, Source
+from barbot.core.strategy import Strategy, hooks_of
+from barbot.core.trades import TradeBuilder
+from barbot.core.transitions import BarSink, Connection
+from barbot.errors import BarbotError, ConfigError, StrategyError
+from barbot.model.instrument import Instrument
+from barbot.model.market import (
+    Bar,
+    BarUpdate,
+    Connected,
+    Disconnected,
+    Heartbeat,
+    HistoryBars,
+    MarketEvent,
+    Quote,
+    Trade,
+)
+from barbot.model.order import ExecutionReport
+from barbot.timing.clock import iso
+from barbot.timing.interval import MINUTE
+
+Event: TypeAlias = MarketEvent | ExecutionReport
+
+NOTHING: Final[tuple[Command, ...]] = ()
+
+
+class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """How an engine runs a strategy; the same in live, paper and replay."""
+
+    order_prefix: str
+    on_error: Literal["stop", "continue"] = "stop"
+    check: bool = False
+    hook_budget_s: float = 0.050
+    equity_every_ns: int = 15 * MINUTE
+
+
+class Engine:
+    """Run one strategy over its feeds.
+
+    `audit` is the list of what was done; the driver drains it. `timer` (seconds, monotonic) is lent by drivers
+    that want slow hooks reported.
+    """
+
+    def __init__(
+        self,
+        strategy: Strategy,
+        specs: Sequence[FeedSpec],
+        instruments: Mapping[str, Instrument],
+        desk: TradingDesk,
+        settings: EngineSettings,
+        *,
+        timer: Timer | None = None,
+    ) -> None:
+        """Wire lanes, trackers and builders; base feeds come before the feeds derived from them.
+
+        Raises:
+            ConfigError: a hook that cannot be one, a derived feed without its base, an unknown instrument.
+        """
+        self.now = 0
+        self.lane: Lane | None = None
+        self.audit: list[AuditRecord] = desk.audit
+        self.strategy = strategy
+        self.desk = desk
+        self.settings = settings
+        policy = HookPolicy(
+            on_error=settings.on_error,
+            timer=timer,
+            budget_s=settings.hook_budget_s,
+            failed=lambda hook, problem: self.audit.append(HookFailed(hook, problem, self.now)),
+            slow=lambda hook, seconds: self.audit.append(HookSlow(hook, seconds, self.now)),
+        )
+        self.hooks = BoundHooks(strategy, policy)
+        self.lanes: dict[str, Lane] = {}
+        self._trackers: dict[str, BarTracker] = {}
+        self._builders: dict[str, list[TradeBuilder]] = {}
+        self._by_instrument: dict[str, list[BarTracker]] = {}
+        self._connections: dict[str, Connection] = {}
+        self._timers: list[tuple[int, int, int, Lane]] = []
+        self._deadline = NEVER
+        self._next_equity = NEVER
+        self._started = False
+        self.unknown: Counter[str] = Counter()
+        for order, spec in enumerate(specs):
+            if spec.feed.instrument not in instruments:
+                raise ConfigError(f"no instrument is known for {spec.id}", remedy="Add it under [instruments]")
+            self._add(spec, order)
+        self._default = next(lane for lane in self.lanes.values() if not lane.spec.is_hidden)
+        desk.bind(self)
+        strategy._desk = desk
+        self._handlers: dict[type, Callable[..., None]] = {
+            Bar: self._whole_bar,
+            BarUpdate: self._candle,
+            Trade: self._trade,
+            Quote: self._quote,
+            Heartbeat: self._heartbeat,
+            Connected: self._connected,
+            Disconnected: self._disconnected,
+            HistoryBars: self._history,
+            ExecutionReport: desk.report,
+        }
+
+    def _add(self, spec: FeedSpec, order: int) -> None:
+        length = type(self.strategy).window_length
+        skip = type(self.strategy).quiet == "skip"
+        lane = Lane(self, spec, self.audit, window=length, skip_quiet=skip, order=order)
+        sink: BarSink = ContractChecker(lane, spec, lane.store) if self.settings.check else lane
+        if spec.source is Source.DERIVED:
+            base = self.lanes.get(spec.base)
+            if base is None:
+                raise ConfigError(f"{spec.id} is derived from {spec.base}, which is not subscribed before it")
+            base.derive(DerivedBars(spec, lane.store, sink, base.store), lane)
+        else:
+            tracker = BarTracker(spec, lane.store, sink)
+            self._trackers[spec.id] = tracker
+            if spec.source is Source.TRADES:
+                self._builders.setdefault(spec.feed.instrument, []).append(TradeBuilder(tracker))
+            self._by_instrument.setdefault(spec.feed.instrument, []).append(tracker)
+        self.lanes[spec.id] = lane
+
+    # -- the step -----------------------------------------------------------------------------------------
+
+    def start(self, now: int) -> Sequence[Command]:
+        """Begin: run `on_start` now, or when the warm-up of all feeds is in."""
+        self.now = now
+        if not all(tracker.ready for tracker in self._trackers.values()):
+            for tracker in self._trackers.values():
+                tracker.wait()
+            return NOTHING
+        self._begin(now)
+        return self.desk.depart() if self.desk.busy else NOTHING
+
+    def step(self, now: int, events: Sequence[Event]) -> Sequence[Command]:
+        """Let due deadlines fire, apply `events` in order, and return what has to leave the house.
+
+        Args:
+            now: ns since the epoch UTC, never before that of the step before.
+            events: what arrived with this stamp; empty when only a deadline woke the driver.
+
+        Raises:
+            StrategyError: a hook raised (and `on_error` is "stop").
+            ContractError: the checker found barbot in breach of its own contract.
+        """
+        try:
+            if self._deadline < now:
+                self._fire_due(now - 1)
+            self.now = now
+            handlers = self._handlers
+            for event in events:
+                handlers[type(event)](event)
+            if self._deadline <= now:
+                self._fire_due(now)
+            return self.desk.depart() if self.desk.busy else NOTHING
+        except BarbotError:
+            raise
+        except Exception as error:
+            raise self._blame(error) from error
+
+    def stop(self, now: int) -> None:
+        """Run `on_stop`; whatever it asks for does not leave any more, and no forming bar is closed."""
+        self.now = now
+        if self._started and self.hooks.stop is not None:
+            try:
+                self.hooks.stop()
+            except BarbotError:
+                raise
+            except Exception as error:
+                raise self._blame(error) from error
+        self.desk.discard()
+        self.desk.sample_equity(self.now)
+
+    @property
+    def next_deadline(self) -> int:
+        """When the engine wants to be stepped even if nothing arrives; `NEVER` if it does not."""
+        return self._deadline
+
+    def _blame(self, error: Exception) -> Exception:
+        """Return the StrategyError that names the hook, or the error itself if no hook was running."""
+        codes = {getattr(type(self.strategy), name).__code__: name for name in hooks_of(type(self.strategy))}
+        trace = error.__traceback__
+        while trace is not None:
+            hook = codes.get(trace.tb_frame.f_code)
+            if hook is not None:
+                store = self.lane.store if self.lane is not None else self._default.store
+                bar = _name_of(store.bars[-1]) if store.bars else ""
+                return StrategyError(type(self.strategy).__name__, hook, error, bar=bar)
+            trace = trace.tb_next
+        return error
+
+    # -- deadlines ----------------------------------------------------------------------------------------
+
+    def rearmed(self, lane: Lane, deadline: int) -> None:
+        """Note that the tracker of `lane` wants to be woken at `deadline`; one it had before is void."""
+        heappush(self._timers, (deadline, lane.spec.feed.interval.ns, lane.order, lane))
+        self._deadline = min(self._timers[0][0], self._next_equity)
+
+    def _fire_due(self, until: int) -> None:
+        """Fire every deadline up to `until`, each at its own time; shorter bars first, then as subscribed."""
+        while self._deadline <= until:
+            if self._next_equity <= self._deadline:
+                self.now = self._next_equity
+                self.desk.sample_equity(self.now)
+                every = self.settings.equity_every_ns
+                self._next_equity += every * max(1, (until - self._next_equity) // every + 1)
+            else:
+                deadline, _, _, lane = heappop(self._timers)
+                tracker = self._trackers[lane.feed]
+                if tracker.deadline == deadline:
+                    self.now = deadline
+                    tracker.fire(deadline)
+                    if not self._started:
+                        self._begin_if_ready(deadline)
+            first = self._timers[0][0] if self._timers else NEVER
+            self._deadline = min(first, self._next_equity)
+
+    # -- market events ------------------------------------------------------------------------------------
+
+    def _whole_bar(self, bar: Bar) -> None:
+        tracker = self._trackers.get(bar.feed)
+        if tracker is None:
+            self._unknown_id(bar.feed, bar)
+        else:
+            tracker.whole(bar, self.now)
+
+    def _candle(self, update: BarUpdate) -> None:
+        tracker = self._trackers.get(update.feed)
+        if tracker is None:
+            self._unknown_id(update.feed, update)
+            return
+        if tracker.connection is not None:
+            self._arrived(tracker.connection)
+        tracker.update(update, self.now)
+
+    def _trade(self, trade: Trade) -> None:
+        trackers = self._by_instrument.get(trade.instrument)
+        if trackers is None:
+            self._unknown_id(trade.instrument, trade)
+            return
+        connection = trackers[0].connection
+        if connection is not None:
+            self._arrived(connection)
+        for builder in self._builders.get(trade.instrument, ()):
+            builder.trade(trade, self.now)
+        if self.hooks.trade is not None and self._started:
+            self.lane = self.desk.finest_lane(trade.instrument)
+            self.audit.append(Seen(trade))
+            self.hooks.trade(trade)
+
+    def _quote(self, quote: Quote) -> None:
+        trackers = self._by_instrument.get(quote.instrument)
+        if trackers is None:
+            self._unknown_id(quote.instrument, quote)
+            return
+        connection = trackers[0].connection
+        if connection is not None:
+            self._arrived(connection)
+        if self.hooks.quote is not None and self._started:
+            self.lane = self.desk.finest_lane(quote.instrument)
+            self.audit.append(Seen(quote))
+            self.hooks.quote(quote)
+
+    def _unknown_id(self, name: str, event: MarketEvent) -> None:
+        """Count data of something nobody subscribed; the first of each name is audited."""
+        self.unknown[name] += 1
+        if self.unknown[name] == 1:
+            self.audit.append(DataRefused(name, "not_subscribed", self.now, repr(event)))
+
+    # -- connections --------------------------------------------------------------------------------------
+
+    def _arrived(self, connection: Connection) -> None:
+        """Note a sign of life, and let the trackers go on that waited for one."""
+        connection.last_arrival = self.now
+        if connection.waiting:
+            waiting, connection.waiting = connection.waiting, []
+            for tracker in waiting:
+                tracker.fire(self.now)
+
+    def _heartbeat(self, event: Heartbeat) -> None:
+        connection = self._connections.get(event.connection)
+        if connection is not None:
+            self._arrived(connection)
+
+    def _connected(self, event: Connected) -> None:
+        connection = self._connections.setdefault(event.connection, Connection(event.connection))
+        connection.up_since = connection.last_arrival = self.now
+        for feed in event.feeds:
+            tracker = self._trackers.get(feed)
+            if tracker is not None:
+                tracker.connection = connection
+                tracker.connected(self.now)
+        self._show_connection(event)
+
+    def _disconnected(self, event: Disconnected) -> None:
+        connection = self._connections.get(event.connection)
+        if connection is None or connection.up_since is None:
+            return
+        connection.up_since = None
+        connection.waiting.clear()
+        for tracker in self._trackers.values():
+            if tracker.connection is connection:
+                tracker.dropped()
+        self._show_connection(event)
+
+    def _show_connection(self, event: Connected | Disconnected) -> None:
+        self.audit.append(Seen(event))
+        if self.hooks.connection is not None and self._started:
+            self.lane = None
+            self.hooks.connection(event)
+
+    def _history(self, rows: HistoryBars) -> None:
+        tracker = self._trackers.get(rows.feed)
+        if tracker is None:
+            self._unknown_id(rows.feed, rows)
+            return
+        tracker.history(rows, self.now)
+        if not self._started:
+            self._begin_if_ready(self.now)
+
+    # -- the beginning ------------------------------------------------------------------------------------
+
+    def _begin_if_ready(self, now: int) -> None:
+        if all(tracker.ready for tracker in self._trackers.values()):
+            self._begin(now)
+            for tracker in self._trackers.values():
+                tracker.start(now)
+
+    def _begin(self, now: int) -> None:
+        self._started = True
+        self.desk.sample_equity(self.now)
+        every = self.settings.equity_every_ns
+        self._next_equity = now - now % every + every
+        self._deadline = min(self._deadline, self._next_equity)
+        if self.hooks.start is not None:
+            self.hooks.start()
+
+    # -- what the strategy asks ---------------------------------------------------------------------------
+
+    def window(self, feed: str) -> History:
+        """Return the window of one of the strategy's feeds.
+
+        Raises:
+            ConfigError: the strategy did not subscribe `feed`.
+        """
+        lane = self.lanes.get(feed)
+        if lane is None:
+            raise ConfigError(
+                f"{feed!r} is not subscribed", remedy=f"Add it to feeds; there are: {', '.join(self.lanes)}"
+            )
+        return lane.window
+
+    def attach(self, indicator: Indicator, feed: str | None) -> None:
+        """Feed `indicator` from `feed`, by default the strategy's first."""
+        if feed is not None:
+            self.window(feed)
+        (self.lanes[feed] if feed is not None else self._default).attach(indicator)
+
+
+def _name_of(bar: Bar) -> str:
+    return f"{bar.feed} {iso(bar.ts_open)}"

@@ -1,0 +1,236 @@
+"""One feed of a run, from its tracker to the strategy's hooks. Floor 2.
+
+A lane is the `BarSink` of its feed: it keeps indicators and derived feeds in step, writes the audit list, and
+calls the hooks that the strategy has. In every hook the window ends with the bar in hand, the indicators show
+that bar, and derived windows hold it already; of bars ending together the shorter closes first.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from decimal import Decimal
+from typing import Final, Protocol
+
+from barbot.core.audit import AuditRecord, Corrected, DataRefused, Gapped, HistoryAsked, Opened, Updated
+from barbot.core.derived import DerivedBars
+from barbot.core.history import BarStore, History
+from barbot.core.hooks import BoundHooks
+from barbot.core.indicators import Indicator
+from barbot.core.spec import FeedSpec
+from barbot.core.transitions import Data
+from barbot.model.market import Bar, ClosedBy, Gap, Quality
+
+CHECKPOINT_BARS: Final = 64
+"""Indicators are photographed after so many closed bars, so that a correction replays no more than these."""
+
+_ZERO: Final = Decimal(0)
+
+
+class Host(Protocol):
+    """What a lane needs of its engine."""
+
+    now: int
+    lane: Lane | None
+    hooks: BoundHooks
+
+    def rearmed(self, lane: Lane, deadline: int) -> None: ...
+
+
+class Lane:
+    """The sink of one feed."""
+
+    def __init__(
+        self, host: Host, spec: FeedSpec, audit: list[AuditRecord], *, window: int, skip_quiet: bool, order: int
+    ) -> None:
+        """Make the lane of `spec`; `window` bars are shown, `order` is the place of its subscription."""
+        self.host = host
+        self.spec = spec
+        self.feed = spec.id
+        self.instrument = spec.feed.instrument
+        self.audit: list[AuditRecord] | deque[AuditRecord] = deque(maxlen=0) if spec.is_hidden else audit
+        self.notes = audit
+        self.order = order
+        self.skip_quiet = skip_quiet
+        self.store = BarStore(max(window, spec.window) + CHECKPOINT_BARS)
+        self.window = History(self.feed, self.store, window)
+        self.indicators: list[Indicator] = []
+        self.derived: list[tuple[DerivedBars, Lane]] = []
+        self.position = _ZERO
+        self.tally: Counter[tuple[ClosedBy | None, Quality]] = Counter()
+        self.counts: Counter[str] = Counter()
+        self.refusals: Counter[str] = Counter()
+        self.closed_bars = 0
+        self._ts_first = 0
+        self.warmed_bars = 0
+        self._checkpoints: list[tuple[int, list[tuple[tuple[float, ...], ...]]]] = []
+        hooks = host.hooks
+        shown = not spec.is_hidden
+        self._on_open = hooks.bar_open if shown else None
+        self._on_update = hooks.bar_update if shown else None
+        self._on_close = hooks.bar_close if shown else None
+        self._on_correct = hooks.bar_correct if shown else None
+        self._on_gap = hooks.gap if shown else None
+        self.stepwise = hooks.bar_open is not None or hooks.bar_update is not None
+        self.tells_open = self.stepwise
+        self.tells_update = hooks.bar_update is not None
+
+    def derive(self, bars: DerivedBars, lane: Lane) -> None:
+        """Hang a longer feed on this one."""
+        self.derived.append((bars, lane))
+        self.derived.sort(key=lambda pair: (pair[0].spec.feed.interval.ns, pair[1].order))
+        self.tells_open = True
+
+    @property
+    def ts_first(self) -> int:
+        """When the first closed bar opened, 0 without one."""
+        return self._ts_first
+
+    @property
+    def ts_last(self) -> int:
+        """When the newest closed bar closed, 0 without one."""
+        closed = self.store.closed_count
+        return self.store.bars[closed - 1].ts_close if closed and self.closed_bars else 0
+
+    # -- transitions (BarSink) ----------------------------------------------------------------------------
+
+    def opened(self, bar: Bar) -> None:
+        """Tell OPEN: derived bars that this one overtakes end first."""
+        for bars, _ in self.derived:
+            bars.overtaken_by(bar.ts_open)
+        for bars, _ in self.derived:
+            bars.absorb(bar)
+        if self._on_open is not None and not (self.skip_quiet and bar.quality is Quality.QUIET):
+            self._peek(bar)
+            self.audit.append(Opened(bar))
+            self.host.lane = self
+            self._on_open(bar, self.window)
+        if not self.tells_update:
+            for bars, _ in self.derived:
+                bars.announce(bar)
+
+    def updated(self, bar: Bar) -> None:
+        """Tell UPDATE, here and in the derived feeds."""
+        for bars, _ in self.derived:
+            bars.absorb(bar)
+        if self._on_update is not None:
+            self._peek(bar)
+            self.audit.append(Updated(bar))
+            self.host.lane = self
+            self._on_update(bar, self.window)
+        for bars, _ in self.derived:
+            bars.announce(bar)
+
+    def _peek(self, bar: Bar) -> None:
+        for indicator in self.indicators:
+            indicator.peek(bar)
+
+    def tallied(self, bar: Bar) -> None:
+        """Count a bar that was not simply declared closed and sound."""
+        self.tally[bar.closed_by, bar.quality] += 1
+
+    def closed(self, bar: Bar) -> None:
+        """Tell CLOSE: indicators and derived windows first, then this feed's hook, then the derived feeds'."""
+        for indicator in self.indicators:
+            indicator.update(bar)
+        self.closed_bars = count = self.closed_bars + 1
+        if count == 1:
+            self._ts_first = bar.ts_open
+        if not count & (CHECKPOINT_BARS - 1):
+            self._checkpoint()
+        derived = self.derived
+        if derived:
+            for bars, _ in derived:
+                bars.overtaken_by(bar.ts_open)
+            for bars, _ in derived:
+                bars.absorb(bar)
+        self.audit.append(bar)
+        if self._on_close is not None and not (bar.quality is Quality.QUIET and self.skip_quiet):
+            self.host.lane = self
+            self._on_close(bar, self.window)
+        if derived:
+            for bars, _ in derived:
+                bars.announce(bar)
+
+    def corrected(self, bar: Bar, previous: Bar) -> None:
+        """Tell a correction: indicators are replayed from before it, derived bars are rebuilt after the hook."""
+        self._replay_indicators(bar.ts_open)
+        self.counts["corrected"] += 1
+        self.audit.append(Corrected(bar, previous))
+        if self._on_correct is not None and not (self.skip_quiet and bar.quality is Quality.QUIET):
+            self.host.lane = self
+            self._on_correct(bar, previous, self.window)
+        for bars, _ in self.derived:
+            bars.corrected(bar)
+
+    def gapped(self, gap: Gap) -> None:
+        """Tell a hole, and the derived feeds that they have one."""
+        self.counts["gap"] += 1
+        self.audit.append(Gapped(gap))
+        if self._on_gap is not None:
+            self.host.lane = self
+            self._on_gap(gap)
+        for bars, _ in self.derived:
+            bars.gapped(gap)
+
+    def warmed(self, bar: Bar) -> None:
+        """Take a warm-up bar: it fills windows and indicators and calls no hook."""
+        self.warmed_bars += 1
+        for indicator in self.indicators:
+            indicator.update(bar)
+        for bars, _ in self.derived:
+            bars.warm(bar)
+
+    def refused(self, reason: str, event: Data) -> None:
+        """Count and audit market data that cannot be believed."""
+        self.refusals[reason] += 1
+        self.notes.append(DataRefused(self.feed, reason, self.host.now, repr(event)))
+
+    def counted(self, what: str) -> None:
+        """Count something that changed nothing."""
+        self.counts[what] += 1
+
+    def ask_history(self, ts_from: int, ts_to: int) -> None:
+        """Ask the rim for the venue's history of `[ts_from, ts_to)`."""
+        self.notes.append(HistoryAsked(self.feed, ts_from, ts_to, self.host.now))
+
+    def rearmed(self, deadline: int) -> None:
+        """Pass the tracker's deadline to the engine."""
+        self.host.rearmed(self, deadline)
+
+    # -- indicators ---------------------------------------------------------------------------------------
+
+    def attach(self, indicator: Indicator) -> None:
+        """Feed `indicator` from now on, and at once with the closed bars that the window holds."""
+        self.store.refresh()
+        closed = self.store.bars[: self.store.closed_count]
+        for bar in closed[-self.window.length :]:
+            indicator.update(bar)
+        self.indicators.append(indicator)
+        self._checkpoints.clear()
+        self._checkpoint()
+
+    def _checkpoint(self) -> None:
+        """Photograph the indicators behind the newest closed bar; forget photographs of bars long gone."""
+        if not self.indicators:
+            return
+        position = self.store.dropped + self.store.closed_count
+        self._checkpoints.append((position, [indicator.snapshot() for indicator in self.indicators]))
+        if len(self._checkpoints) * CHECKPOINT_BARS > 2 * self.store.limit:
+            self._checkpoints = [c for c in self._checkpoints if c[0] >= self.store.dropped]
+
+    def _replay_indicators(self, ts_open: int) -> None:
+        """Bring the indicators to where they would be had the corrected bars been so from the start."""
+        if not self.indicators:
+            return
+        index = self.store.first_from(ts_open) + self.store.dropped
+        usable = [c for c in self._checkpoints if self.store.dropped <= c[0] <= index]
+        if not usable:
+            self.counts["indicators_not_replayed"] += 1
+            return
+        position, states = usable[-1]
+        self._checkpoints = [c for c in self._checkpoints if c[0] <= position]
+        for indicator, state in zip(self.indicators, states, strict=True):
+            indicator.restore(state)
+        for bar in self.store.bars[position - self.store.dropped : self.store.closed_count]:
+            for indicator in self.indicators:
+                indicator.update(bar)

@@ -1,0 +1,282 @@
+"""Drive a recorded feed through the engine, on paper. Floor 4: owns the clock of a replay.
+
+    source -> (paper venue answers) -> engine step -> commands -> paper venue
+
+The loop is what a live driver does with frames from a socket: the same engine, the same venue port, the same
+trail. Only where events come from and who moves the clock is different.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from threading import Event
+from typing import Final
+
+import msgspec
+
+from barbot.core.costs import PaperSettings
+from barbot.core.desk import CancelOrder, Command, TradingDesk
+from barbot.core.engine import Engine, EngineSettings
+from barbot.core.lane import Lane
+from barbot.core.ledger import Ledger
+from barbot.core.paper import PaperVenue
+from barbot.core.risk import Funds, RiskGate
+from barbot.feeds.batch import FeedEvent, PathPoint
+from barbot.model.instrument import FeedId, Instrument
+from barbot.model.market import BarUpdate, MarketEvent, Quality, Quote
+from barbot.run.outcome import FeedOutcome, RunOutcome
+from barbot.run.pace import Pacer
+from barbot.run.plan import RunPlan
+from barbot.run.rundir import open_run
+from barbot.run.sources import RecordedSource, Steps, open_source
+from barbot.run.trail import Listener, Trail
+from barbot.timing.clock import Clock, stopwatch
+
+_SLICE: Final = 2048
+"""Steps between two looks at the stop flag, and between two drains of the audit list."""
+
+
+class Progress(msgspec.Struct, frozen=True):
+    """How far a replay is: events so far, how many there will be (None: unknown), the recorded time reached."""
+
+    events: int
+    rows_hint: int | None
+    ts: int
+
+
+class Replay:
+    """One run over a recorded feed."""
+
+    def __init__(self, plan: RunPlan, *, clock: Clock, listener: Listener | None = None) -> None:
+        """Open the source and wire strategy, engine and venue; nothing runs yet.
+
+        Raises:
+            ConfigError: the strategy, the feed and the settings do not go together.
+            FeedError: the recorded feed cannot be read.
+            JournalError: the journal cannot be read.
+        """
+        self.plan = plan
+        wanted = [FeedId.parse(feed) for feed in plan.strategy.feeds]
+        self.source: RecordedSource = open_source(
+            plan.feeds,
+            wanted,
+            derive=plan.strategy.derive,
+            window=plan.strategy.window_length,
+            columns=plan.columns,
+            missing=plan.missing,
+            known=plan.instruments,
+        )
+        instruments = self.source.instruments
+        self.currency = _currency_of(instruments)
+        self.run_id = _run_id(plan)
+        self.folder = open_run(plan, self.run_id, self.source.digest(), clock) if plan.runs_dir is not None else None
+        ledger = Ledger(_cash(plan.cash, self.currency))
+        self.desk = TradingDesk(
+            instruments, ledger, RiskGate(plan.limits), prefix=self.run_id, fee_rate=_fee_rate(plan.paper)
+        )
+        self.strategy = plan.strategy()
+        for name, value in plan.params.items():
+            setattr(self.strategy, name, value)
+        self.engine = self._make_engine(instruments)
+        funds = Funds(plan.limits, ledger, instruments)
+        self.venue = PaperVenue(instruments, plan.paper, self.source.prices, afford=funds)
+        self.trail = Trail(self.desk, folder=self.folder, level=plan.audit, listener=listener)
+        self._paths: dict[str, bool] = {}
+        self._events = 0
+        self._first = self._now = 0
+
+    def _make_engine(self, instruments: dict[str, Instrument]) -> Engine:
+        plan = self.plan
+        settings = EngineSettings(
+            order_prefix=self.run_id, on_error=plan.on_error, check=plan.check, hook_budget_s=plan.hook_budget_s
+        )
+        timer = stopwatch if plan.check else None
+        return Engine(self.strategy, self.source.specs, instruments, self.desk, settings, timer=timer)
+
+    def run(self, *, stop: Event | None = None, progress: Callable[[Progress], None] | None = None) -> RunOutcome:
+        """Run to the end of the feed, or until `stop` is set; close the run directory; return the outcome.
+
+        Raises:
+            StrategyError: a hook raised. What was done until then is on disk.
+            FeedError: a row cannot be read.
+        """
+        stop = stop or Event()
+        pacer = Pacer(self.plan.speed, stop) if self.plan.speed is not None else None
+        started = stopwatch()
+        try:
+            for steps in self.source.steps():
+                self._take(steps, stop, pacer, progress)
+                if stop.is_set():
+                    break
+            self.engine.stop(self._now)
+        finally:
+            self.trail.close()
+        return self._outcome(stopwatch() - started, interrupted=stop.is_set())
+
+    def _take(
+        self, steps: Steps, stop: Event, pacer: Pacer | None, progress: Callable[[Progress], None] | None
+    ) -> None:
+        stamps, events = steps.stamps, steps.events
+        if not self._events and stamps:
+            self._first = stamps[0]
+            self._route(self.engine.start(stamps[0]), stamps[0])
+        size = _SLICE if pacer is None else 1
+        for begin in range(0, len(stamps), size):
+            end = begin + size
+            if pacer is not None and not pacer.wait_for(stamps[begin]):
+                return
+            if steps.is_flat:
+                self._pump(stamps[begin:end], events[begin:end])  # type: ignore[arg-type]  # flat: events, not lists
+            else:
+                self._pump_steps(stamps[begin:end], events[begin:end])  # type: ignore[arg-type]  # lists of events
+            self._events += len(stamps[begin:end])
+            self._now = stamps[min(end, len(stamps)) - 1]
+            self.trail.drain()
+            if progress is not None:
+                progress(Progress(self._events, self.source.rows_hint, self._now))
+            if stop.is_set():
+                return
+
+    def _pump(self, stamps: Sequence[int], events: Sequence[FeedEvent]) -> None:
+        """Step once an event. The paper venue is shown an event only if it waits for one (or it is a quote)."""
+        step, venue = self.engine.step, self.venue
+        for now, event in zip(stamps, events, strict=True):
+            if event.__class__ is PathPoint:
+                event = self._walk(event)  # type: ignore[arg-type]  # the class was just checked
+            if venue.idle and event.__class__ is not Quote:
+                commands = step(now, (event,))  # type: ignore[arg-type]  # path points were replaced above
+            else:
+                reports = venue.match(event, now)  # type: ignore[arg-type]  # as above
+                commands = step(now, (*reports, event)) if reports else step(now, (event,))  # type: ignore[arg-type]
+            if commands:
+                self._route(commands, now)
+
+    def _pump_steps(self, stamps: Sequence[int], steps: Sequence[Sequence[MarketEvent]]) -> None:
+        """Step once a record of a journal, whatever it came to."""
+        engine, venue = self.engine, self.venue
+        for now, events in zip(stamps, steps, strict=True):
+            reports = [report for event in events for report in venue.match(event, now)]
+            commands = engine.step(now, (*reports, *events))
+            if commands:
+                self._route(commands, now)
+
+    def _route(self, commands: Sequence[Command], now: int) -> None:
+        """Hand what left the engine to the venue."""
+        for command in commands:
+            if isinstance(command, CancelOrder):
+                self.venue.cancel(command.client_order_id, now)
+            else:
+                self.venue.submit(command.approved, now)
+
+    def _walk(self, point: PathPoint) -> BarUpdate:
+        """Turn a moment inside a recorded bar into an update: the extreme that hurts the open position is first.
+
+        Flat: open, high, low, close. A quarter of the volume is told at each of the four.
+        """
+        bar, part = point
+        if part == 1:
+            self._paths[bar.feed] = self.desk.ledger.quantity(bar.instrument) > 0
+        low_first = part > 0 and self._paths[bar.feed]
+        high = bar.open if part == 0 or (part == 1 and low_first) else bar.high
+        low = bar.open if part == 0 or (part == 1 and not low_first) else bar.low
+        last = bar.open if part == 0 else bar.low if (part == 1) == low_first else bar.high
+        share = (part + 1) / 4
+        return BarUpdate(bar.feed, bar.ts_open, bar.open, high, low, last, bar.volume * share, bar.turnover * share)
+
+    # -- the outcome --------------------------------------------------------------------------------------
+
+    def _outcome(self, seconds: float, *, interrupted: bool) -> RunOutcome:
+        desk, trail, plan = self.desk, self.trail, self.plan
+        shown = [lane for lane in self.engine.lanes.values() if not lane.spec.is_hidden]
+        spans = [feed for feed in map(feed_outcome, shown) if feed.ts_last]
+        still_held = [p.ts_entry for p in desk.ledger.positions() if p.quantity and p.ts_entry is not None]
+        trail.held_from.extend(still_held)
+        trail.held_to.extend([self._now] * len(still_held))
+        return RunOutcome(
+            run_id=self.run_id,
+            run_dir=self.folder,
+            strategy=type(self.strategy).__name__,
+            strategy_file=plan.strategy_file,
+            params=plan.params,
+            source=self.source.name,
+            source_digest=self.source.digest(),
+            digest=trail.digest,
+            feeds=[feed_outcome(lane) for lane in shown],
+            ts_from=min((feed.ts_first for feed in spans), default=self._first),
+            ts_to=max((feed.ts_last for feed in spans), default=self._now),
+            calendars=sorted({i.calendar for i in self.source.instruments.values()}),
+            orders_by_status={status.name: n for status, n in desk.book.counts().items() if n},
+            refused_by_rule=dict(trail.refused_by_rule),
+            fills=trail.fills,
+            currency=self.currency,
+            fees={c: desk.ledger.fees(c) for c in desk.ledger.currencies()},
+            start_equity=desk.ledger.start_cash(self.currency),
+            final_equity=desk.equity(self.currency),
+            trades=desk.ledger.statistics(self.currency),
+            equity_ts=trail.equity_ts,
+            equity=trail.equity.get(self.currency, type(trail.equity_ts)("d")),
+            held_from=trail.held_from,
+            held_to=trail.held_to,
+            seconds=seconds,
+            events=self._events,
+            warnings=[*self.source.warnings, *self._own_warnings()],
+            interrupted=interrupted,
+        )
+
+    def _own_warnings(self) -> list[str]:
+        found = [f"{name}: {n} messages of a feed nobody subscribed" for name, n in self.engine.unknown.items()]
+        found += [f"{hook} took longer than its budget {n} times" for hook, n in self.trail.slow_hooks.items()]
+        return found
+
+
+def feed_outcome(lane: Lane) -> FeedOutcome:
+    """Return the counts of one feed."""
+    by_quality: Counter[str] = Counter()
+    by_reason: Counter[str] = Counter()
+    for (reason, quality), count in lane.tally.items():
+        by_quality[quality.name] += count
+        by_reason[reason.name if reason else "NONE"] += count
+    plain = lane.closed_bars - sum(lane.tally.values())
+    if plain:
+        by_quality[Quality.OK.name] += plain
+        by_reason["DECLARED"] += plain
+    counts = dict(lane.counts)
+    return FeedOutcome(
+        feed=lane.feed,
+        closed=lane.closed_bars,
+        warmed=lane.warmed_bars,
+        ts_first=lane.ts_first,
+        ts_last=lane.ts_last,
+        by_quality=dict(by_quality),
+        by_reason=dict(by_reason),
+        corrections=counts.pop("corrected", 0),
+        gaps=counts.pop("gap", 0),
+        duplicates=counts.pop("duplicate", 0),
+        other_counts=counts,
+        refusals=dict(lane.refusals),
+    )
+
+
+def _currency_of(instruments: dict[str, Instrument]) -> str:
+    return next(iter(instruments.values())).currency
+
+
+def _cash(cash: dict[str, Decimal], currency: str) -> dict[str, Decimal]:
+    """Return cash by currency, the run's own first."""
+    named = {currency: Decimal(0)}
+    for name, amount in cash.items():
+        named[name or currency] = named.get(name or currency, Decimal(0)) + amount
+    return named
+
+
+def _fee_rate(paper: PaperSettings) -> Decimal:
+    return max(paper.taker_bps, paper.maker_bps, Decimal(0)) / 10_000
+
+
+def _run_id(plan: RunPlan) -> str:
+    """Return an id that says what was run: equal plans have equal ids, so their orders have too."""
+    text = f"{plan.settings_digest}|{plan.strategy.__name__}|{sorted(plan.params.items())!r}"
+    return hashlib.sha256(text.encode()).hexdigest()[:8]

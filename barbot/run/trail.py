@@ -1,0 +1,180 @@
+"""What a run leaves behind: digest, audit file, ledger rows and counts, made from the engine's lists. Floor 4.
+
+The digest is SHA-256 over the msgpack of every callback and order, one after another; how they were cut into
+drains does not matter. The audit file is JSON Lines in zstd frames: `[kind, ...fields]` a record.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from array import array
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final
+
+import msgspec
+import zstandard
+
+from barbot.core.audit import IN_DIGEST, AuditRecord, HookSlow, Opened, OrderRefused, Updated
+from barbot.core.desk import TradingDesk
+from barbot.model.market import Bar
+from barbot.model.order import Fill, Order
+from barbot.run.plan import AuditLevel
+from barbot.run.store import LedgerStore
+
+_ENCODER: Final = msgspec.msgpack.Encoder()
+_JSON: Final = msgspec.json.Encoder()
+
+Listener = Callable[[Sequence[AuditRecord]], None]
+
+
+class Digest:
+    """A running digest of callbacks and orders."""
+
+    def __init__(self) -> None:
+        """Start with nothing seen."""
+        self._hash = hashlib.sha256()
+
+    def add(self, records: Sequence[AuditRecord]) -> None:
+        """Take records in order; a list's own msgpack header is left out, so that only the records count."""
+        if records:
+            encoded = _ENCODER.encode(records)
+            header = 1 if len(records) < 16 else 3 if len(records) < 65536 else 5
+            self._hash.update(memoryview(encoded)[header:])
+
+    def hexdigest(self) -> str:
+        """Return the digest so far, in hex."""
+        return self._hash.hexdigest()
+
+
+class AuditFile:
+    """Writes audit records as compressed JSON Lines."""
+
+    def __init__(self, path: Path, *, full: bool) -> None:
+        """Create the file; `full` writes every bar transition, else only what is out of the ordinary."""
+        self._file = path.open("xb")
+        self._writer = zstandard.ZstdCompressor(level=3).stream_writer(self._file)
+        self._full = full
+
+    def take(self, records: Sequence[AuditRecord]) -> None:
+        """Write what belongs in the file, in order."""
+        kept = records if self._full else [r for r in records if r.__class__ not in (Bar, Opened, Updated)]
+        if kept:
+            self._writer.write(_JSON.encode_lines([_line(record) for record in kept]))
+
+    def flush(self) -> None:
+        """End the zstd frame, so that what was written can be read whatever happens next."""
+        self._writer.flush(zstandard.FLUSH_FRAME)
+        self._file.flush()
+
+    def close(self) -> None:
+        """End the file."""
+        self._writer.close()
+        self._file.close()
+
+
+def _line(record: AuditRecord) -> object:
+    if isinstance(record, Bar):
+        return ["close", record]
+    if isinstance(record, Order):
+        return ["order", record]
+    return ["fill", record] if isinstance(record, Fill) else record
+
+
+class Trail:
+    """Drains an engine's lists; the driver calls `drain` now and then and `close` at the end."""
+
+    def __init__(
+        self, desk: TradingDesk, *, folder: Path | None, level: AuditLevel, listener: Listener | None = None
+    ) -> None:
+        """Write to `folder` (None keeps nothing but digest and counts); `listener` is shown every record."""
+        self._desk = desk
+        self._audit = AuditFile(folder / "audit.jsonl.zst", full=level == "full") if folder and level != "off" else None
+        self._store = LedgerStore(folder / "ledger.sqlite") if folder else None
+        self._listener = listener
+        self._digest = Digest()
+        self.fills = 0
+        self.refused_by_rule: Counter[str] = Counter()
+        self.slow_hooks: Counter[str] = Counter()
+        self.equity_ts = array("q")
+        self.equity: dict[str, array[float]] = {}
+        self.held_from = array("q")
+        self.held_to = array("q")
+
+    @property
+    def digest(self) -> str:
+        """The digest of callbacks and orders so far, in hex."""
+        return self._digest.hexdigest()
+
+    def drain(self) -> None:
+        """Take everything off the engine's lists."""
+        records = self._desk.audit
+        if records:
+            self._take(records)
+            records.clear()
+        if self._desk.curve:
+            self._take_curve()
+        if self._desk.trips:
+            self._take_trips()
+
+    def _take(self, records: list[AuditRecord]) -> None:
+        others = [record for record in records if record.__class__ is not Bar]
+        if not others:
+            self._digest.add(records)
+        else:
+            self._digest.add([record for record in records if record.__class__ in IN_DIGEST])
+            self._count(others)
+        if self._audit is not None:
+            self._audit.take(records)
+        if self._listener is not None:
+            self._listener(records)
+
+    def _count(self, others: list[AuditRecord]) -> None:
+        store = self._store
+        for record in others:
+            kind = record.__class__
+            if kind is Order and isinstance(record, Order):
+                if store is not None:
+                    store.add_order(record)
+            elif isinstance(record, Fill):
+                self.fills += 1
+                if store is not None:
+                    store.add_fill(record)
+            elif isinstance(record, OrderRefused):
+                self.refused_by_rule[record.rule] += 1
+            elif isinstance(record, HookSlow):
+                self.slow_hooks[record.hook] += 1
+
+    def _take_curve(self) -> None:
+        for point in self._desk.curve:
+            self.equity_ts.append(point.ts)
+            for currency, amount in point.amounts:
+                self.equity.setdefault(currency, array("d")).append(float(amount))
+                if self._store is not None:
+                    self._store.add_equity(point.ts, currency, amount)
+        self._desk.curve.clear()
+
+    def _take_trips(self) -> None:
+        for trip in self._desk.trips:
+            self.held_from.append(trip.ts_entry)
+            self.held_to.append(trip.ts_exit)
+            if self._store is not None:
+                self._store.add_trade(trip)
+        self._desk.trips.clear()
+
+    def flush(self) -> None:
+        """Make what was drained safe against a kill."""
+        if self._audit is not None:
+            self._audit.flush()
+        if self._store is not None:
+            self._store.commit()
+
+    def close(self) -> None:
+        """Drain, write the final account and end all files."""
+        self.drain()
+        if self._audit is not None:
+            self._audit.close()
+        if self._store is not None:
+            self._store.finish(self._desk.ledger)
+            self._store.close()
