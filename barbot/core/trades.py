@@ -1,0 +1,285 @@
+"""Bars from single trades: buckets, duplicates, order, exact sums. Floor 2.
+
+Whatever the order of arrival, a bar (after corrections) equals the bar of its trades sorted by (`ts_event`,
+`sequence`): extremes do not care, open and close go by the smallest and largest key, and the sums are exact
+(`math.fsum` over an error-free expansion), so that they round once and alike. A trade in order costs a few
+comparisons and an append; the bar is folded from what was appended only when somebody looks at it.
+"""
+
+from __future__ import annotations
+
+from array import array
+from math import fsum, inf
+from typing import TypeAlias
+
+from barbot.core.bars import BarTracker
+from barbot.core.transitions import Data
+from barbot.model.market import BarUpdate, Quality, Trade
+
+Key: TypeAlias = tuple[int, int]
+
+_ABSURD = 1e100
+"""Prices and sizes from here on are taken for garbage: their products and sums could overflow."""
+
+_FOLD_AT = 1024
+"""Pending trades are folded when there are so many, so that memory does not grow with a busy bar."""
+
+
+class ExactSum:
+    """A sum of floats without rounding: a short list of floats that together are the exact value."""
+
+    __slots__ = ("parts",)
+
+    def __init__(self) -> None:
+        """Start at zero."""
+        self.parts: list[float] = []
+
+    def add(self, values: list[float]) -> None:
+        """Add all `values` exactly."""
+        rest = self.parts + values
+        parts: list[float] = []
+        while (part := fsum(rest)) != 0.0:
+            parts.append(part)
+            rest.append(-part)
+        self.parts = parts
+
+    @property
+    def value(self) -> float:
+        """The sum, rounded once."""
+        return fsum(self.parts)
+
+
+class TradeSum:
+    """All trades of one bar, folded: enough to put a late trade where it belongs."""
+
+    __slots__ = (
+        "arrivals", "close", "first", "high", "ids", "last", "low", "open", "pending", "quality", "seen",
+        "sequences", "ts_close", "ts_open", "turnover", "volume",
+    )  # fmt: skip
+
+    def __init__(self, ts_open: int, ts_close: int) -> None:
+        """Hold no trade yet."""
+        self.ts_open = ts_open
+        self.ts_close = ts_close
+        self.first: Key = (2**63, 0)
+        self.last: Key = (-1, -1)
+        self.open = self.close = 0.0
+        self.high, self.low = -inf, inf
+        self.volume = ExactSum()
+        self.turnover = ExactSum()
+        self.pending: list[Trade] = []
+        self.sequences = array("q")
+        self.seen: set[int] | None = None
+        self.ids: set[str] = set()
+        self.arrivals = 0
+
+    def is_duplicate(self, trade: Trade) -> bool:
+        """Whether this very trade is in the bar already (by sequence, else by id; without either: no)."""
+        if trade.sequence >= 0:
+            self.fold()
+            if self.seen is None:
+                self.seen = set(self.sequences)
+            return trade.sequence in self.seen
+        return trade.trade_id in self.ids if trade.trade_id else False
+
+    def add(self, trade: Trade) -> None:
+        """Put a trade that is no duplicate in its place, whatever came before it."""
+        self.fold()
+        sequence = trade.sequence
+        if sequence >= 0:
+            self.sequences.append(sequence)
+            if self.seen is not None:
+                self.seen.add(sequence)
+        else:
+            sequence = self.arrivals
+            self.arrivals += 1
+            if trade.trade_id:
+                self.ids.add(trade.trade_id)
+        key = (trade.ts_event, sequence)
+        if key < self.first:
+            self.first, self.open = key, trade.price
+        if key > self.last:
+            self.last, self.close = key, trade.price
+        self.high = max(self.high, trade.price)
+        self.low = min(self.low, trade.price)
+        self.volume.add([trade.size])
+        self.turnover.add([trade.price * trade.size])
+
+    def fold(self) -> None:
+        """Fold the pending trades, which came in order and are no duplicates, into the sums."""
+        pending = self.pending
+        if not pending:
+            return
+        if self.first[0] == 2**63:
+            first = pending[0]
+            self.first, self.open = (first.ts_event, first.sequence), first.price
+        last = pending[-1]
+        self.last, self.close = (last.ts_event, last.sequence), last.price
+        prices = [trade.price for trade in pending]
+        sizes = [trade.size for trade in pending]
+        self.high = max(self.high, max(prices))
+        self.low = min(self.low, min(prices))
+        self.volume.add(sizes)
+        self.turnover.add([price * size for price, size in zip(prices, sizes, strict=True)])
+        sequences = [trade.sequence for trade in pending]
+        self.sequences.extend(sequences)
+        if self.seen is not None:
+            self.seen.update(sequences)
+        pending.clear()
+
+    def state(self, feed: str, now: int) -> BarUpdate:
+        """Return the bar so far as a candle."""
+        self.fold()
+        return BarUpdate(
+            feed, self.ts_open, self.open, self.high, self.low, self.close, self.volume.value,
+            abs(self.turnover.value), ts_recv=now,
+        )  # fmt: skip
+
+
+class TradeBuilder:
+    """Build the bars of one feed from trades and hand their states to its tracker."""
+
+    def __init__(self, tracker: BarTracker) -> None:
+        """Feed `tracker`; its store is brought up to date when somebody looks."""
+        self.tracker = tracker
+        self._feed = tracker.feed
+        self._grid = tracker.spec.grid
+        self._sum: TradeSum | None = None
+        self._ts_open = self._ts_close = 0
+        self._last_ts = self._last_sequence = -1
+        self._pending: list[Trade] = []
+        self._stale = False
+        self._now = 0
+        self._closed: dict[int, TradeSum] = {}
+        tracker.store.refresh = self.refresh
+        tracker.intake = self.intake  # type: ignore[method-assign]  # the tracker's declared place for a builder
+
+    def trade(self, trade: Trade, now: int) -> None:
+        """Take one trade."""
+        ts, sequence = trade.ts_event, trade.sequence
+        if (
+            self._ts_open <= ts < self._ts_close
+            and ts >= self._last_ts
+            and sequence > self._last_sequence
+            and -_ABSURD < trade.price < _ABSURD
+            and 0.0 <= trade.size < _ABSURD
+            and now < self._ts_close
+            and self.tracker.forming is not None
+            and self.tracker.held is None
+        ):
+            self._last_ts, self._last_sequence = ts, sequence
+            self._pending.append(trade)
+            self._stale = True
+            self._now = now
+            if self.tracker.sink.tells_update or len(self._pending) >= _FOLD_AT:
+                self.refresh()
+            return
+        self._trade_out_of_line(trade, now)
+
+    def _trade_out_of_line(self, trade: Trade, now: int) -> None:
+        """Take a trade that opens a bar, is late, out of order, a duplicate, wrong, or comes during a repair."""
+        tracker = self.tracker
+        if tracker.held is not None:
+            tracker.hold(trade)
+            return
+        ts_open = self._grid.floor(trade.ts_event)
+        problem = self._problem(trade, ts_open, now)
+        if problem or ts_open is None:
+            tracker.sink.refused(problem, trade)
+        elif tracker.forming is not None and ts_open == tracker.forming.ts_open:
+            self._within(trade, now)
+        elif ts_open >= tracker.floor:
+            if tracker.make_way(ts_open, now):
+                self._begin(trade, ts_open, now)
+            else:
+                tracker.hold(trade)
+        else:
+            self._late(trade, ts_open, now)
+
+    def _problem(self, trade: Trade, ts_open: int | None, now: int) -> str:
+        if not (-_ABSURD < trade.price < _ABSURD and -_ABSURD < trade.size < _ABSURD):
+            return "not_finite"
+        if trade.size < 0.0:
+            return "negative_volume"
+        if ts_open is None:
+            return "outside_session"
+        if trade.ts_event > now + self.tracker.spec.skew_ns:
+            return "from_the_future"
+        return ""
+
+    def _begin(self, trade: Trade, ts_open: int, now: int) -> None:
+        """Open the bar of the trade. The sum of the bar before is kept for late trades."""
+        if self._sum is not None:
+            self._retire(self._sum)
+        total = TradeSum(ts_open, self._grid.close_of(ts_open))
+        self._sum = total
+        self._pending = total.pending
+        self._ts_open, self._ts_close = ts_open, total.ts_close
+        total.add(trade)
+        self._last_ts, self._last_sequence = trade.ts_event, trade.sequence
+        self.tracker.open(total.state(self._feed, now), now)
+
+    def _retire(self, total: TradeSum) -> None:
+        total.fold()
+        total.seen = None
+        self._closed[total.ts_open] = total
+        if len(self._closed) > self.tracker.spec.window + 1:
+            del self._closed[next(iter(self._closed))]
+
+    def _within(self, trade: Trade, now: int) -> None:
+        """Take a trade of the forming bar that is out of order, carries no sequence, or is a duplicate."""
+        total = self._sum
+        assert total is not None, "a forming bar has a sum"
+        if total.is_duplicate(trade):
+            self.tracker.sink.counted("duplicate")
+            return
+        total.add(trade)
+        self._last_ts = max(self._last_ts, trade.ts_event)
+        self._last_sequence = max(self._last_sequence, trade.sequence)
+        self._stale = True
+        self._now = now
+        if now > total.ts_close:
+            self.tracker.late_by(now - total.ts_close)
+        if self.tracker.sink.tells_update:
+            self.refresh()
+
+    def _late(self, trade: Trade, ts_open: int, now: int) -> None:
+        """Amend the closed bar that the trade belongs to."""
+        tracker = self.tracker
+        index = tracker.find_correctable(ts_open)
+        if index is None:
+            tracker.sink.counted("too_late")
+            return
+        previous = tracker.store.bars[index]
+        total = self._closed.get(ts_open)
+        if self._sum is not None and self._sum.ts_open == ts_open:
+            total = self._sum
+        if total is None and previous.quality is Quality.QUIET:
+            total = self._closed[ts_open] = TradeSum(ts_open, previous.ts_close)
+        if total is None or previous.quality is Quality.REFILLED:
+            tracker.sink.counted("late_but_from_history")  # history had it already, and knows better
+            return
+        if total.is_duplicate(trade):
+            tracker.sink.counted("duplicate")
+            return
+        total.add(trade)
+        tracker.late_by(now - previous.ts_close)
+        tracker.amend(index, total.state(self._feed, now))
+
+    def refresh(self) -> None:
+        """Bring the forming bar up to date with the trades that came since somebody last looked."""
+        if not self._stale:
+            return
+        self._stale = False
+        forming, total = self.tracker.forming, self._sum
+        if forming is not None and total is not None:
+            state = total.state(self._feed, self._now)
+            self.tracker.replace(state, forming, self._now)
+
+    def intake(self, data: Data, now: int) -> None:
+        """Take a trade again that was held back during a repair."""
+        if isinstance(data, Trade):
+            self.trade(data, now)
+        else:
+            assert isinstance(data, BarUpdate), "only trades and candles are held"
+            self.tracker.update(data, now)
