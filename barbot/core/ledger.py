@@ -37,7 +37,7 @@ _multiply: Final = EXACT.multiply
 _divide: Final = EXACT.divide
 
 
-class Position(msgspec.Struct, frozen=True, kw_only=True):
+class Position(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A position at one moment: `quantity` is signed, `cost` too (what the open part cost, in `currency`)."""
 
     instrument: str
@@ -57,7 +57,7 @@ class Position(msgspec.Struct, frozen=True, kw_only=True):
         return _BUY if self.quantity > 0 else _SELL
 
 
-class RoundTrip(msgspec.Struct, frozen=True, kw_only=True):
+class RoundTrip(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """From flat to flat (or through zero): `profit` is after `fees`, `side` that of the entry.
 
     `quantity` is all that was entered, the prices are averages over it.
@@ -80,7 +80,7 @@ class RoundTrip(msgspec.Struct, frozen=True, kw_only=True):
         return self.ts_exit - self.ts_entry
 
 
-class TradeStatistics(msgspec.Struct, frozen=True, kw_only=True):
+class TradeStatistics(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Round trips of one currency, added up; `gross_loss` is positive. A trip of profit 0 is neither."""
 
     trips: int = 0
@@ -97,15 +97,17 @@ class TradeStatistics(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Account:
-    """The running figures of one instrument."""
+    """The running figures of one instrument and of its open round trip."""
 
     __slots__ = (
         "cost",
         "currency",
         "entered",
+        "entry_price",
         "entry_value",
         "exit_value",
         "fees",
+        "has_multiplier",
         "instrument",
         "multiplier",
         "quantity",
@@ -119,62 +121,85 @@ class _Account:
         self.instrument = instrument.id
         self.currency = instrument.currency
         self.multiplier = instrument.multiplier
+        self.has_multiplier = instrument.multiplier != _ONE
         self.quantity = self.cost = self.realised = self.fees = ZERO
         self.entered = self.entry_value = self.exit_value = self.trip_fees = ZERO
+        self.entry_price: Decimal | None = None
         self.ts_entry = 0
         self.view: Position | None = None
 
     def value(self, price: Decimal, quantity: Decimal) -> Decimal:
         """Return price x quantity in money."""
         value = _multiply(price, quantity)
-        return value if self.multiplier == _ONE else _multiply(value, self.multiplier)
+        return _multiply(value, self.multiplier) if self.has_multiplier else value
 
-    def enter(self, signed: Decimal, value: Decimal, ts: int) -> None:
-        """Open or enlarge by `signed` for `value`."""
+    def enter(self, signed: Decimal, price: Decimal, value: Decimal, fee: Decimal, ts: int) -> None:
+        """Open or enlarge by `signed` at `price`, for `value`."""
         if not self.quantity:
-            self.ts_entry = ts
+            self.quantity = self.entered = signed
+            self.cost = self.entry_value = value
+            self.exit_value = ZERO
+            self.entry_price, self.trip_fees, self.ts_entry = price, fee, ts
+            return
         self.quantity = _add(self.quantity, signed)
         self.cost = _add(self.cost, value)
         self.entered = _add(self.entered, signed)
         self.entry_value = _add(self.entry_value, value)
+        self.entry_price, self.trip_fees = None, _add(self.trip_fees, fee)
 
-    def leave(self, signed: Decimal, value: Decimal) -> None:
-        """Close or shrink by `signed` (opposite in sign) for `value`; the closed part's cost is released.
+    def shrink(self, signed: Decimal, value: Decimal, fee: Decimal, rest: Decimal) -> None:
+        """Close the part `signed` (opposite in sign) for `value`; its share of the cost is released.
 
-        A part's cost is a division: it is cut to 18 decimals and what is cut off stays in the open part, so
-        that nothing is lost.
+        The share is a division: it is cut to 18 decimals and what is cut off stays in the open part, so that
+        nothing is lost.
         """
-        rest = _add(self.quantity, signed)
-        if rest:
-            part = _divide(_multiply(self.cost, signed), self.quantity)
-            released = part.quantize(_QUANTUM, context=EXACT).copy_negate()
-        else:
-            released = self.cost
+        part = _divide(_multiply(self.cost, signed), self.quantity)
+        released = part.quantize(_QUANTUM, context=EXACT).copy_negate()
         self.realised = _subtract(self.realised, _add(value, released))
         self.cost = _subtract(self.cost, released)
         self.quantity = rest
         self.exit_value = _add(self.exit_value, value)
+        self.trip_fees = _add(self.trip_fees, fee)
 
-    def finish(self, ts: int) -> RoundTrip:
-        """Return the round trip that just ended and start a new account of trips."""
-        entered = abs(self.entered)
-        units = entered if self.multiplier == _ONE else _multiply(entered, self.multiplier)
-        gross = -_add(self.entry_value, self.exit_value)
+    def finish(self, price: Decimal, value: Decimal, fee: Decimal, ts: int) -> RoundTrip:
+        """Close all that is left at `price`, for `value`; return the round trip."""
+        fees = _add(self.trip_fees, fee)
+        exit_value = _add(self.exit_value, value)
         trip = RoundTrip(
             instrument=self.instrument,
             currency=self.currency,
-            side=_BUY if self.entered > 0 else _SELL,
-            quantity=entered,
-            entry_price=_divide(abs(self.entry_value), units),
-            exit_price=_divide(abs(self.exit_value), units),
+            side=_SELL if self.entered.is_signed() else _BUY,
+            quantity=abs(self.entered),
+            entry_price=self.entry_price or self._average(self.entry_value),
+            exit_price=self._average(exit_value) if self.exit_value else price,
             ts_entry=self.ts_entry,
             ts_exit=ts,
-            fees=self.trip_fees,
-            profit=_subtract(gross, self.trip_fees),
+            fees=fees,
+            profit=-_add(_add(self.entry_value, exit_value), fees),
         )
-        self.entered = self.entry_value = self.exit_value = self.trip_fees = ZERO
+        self.realised = _subtract(self.realised, _add(value, self.cost))
+        self.fees = _add(self.fees, fees)
+        self.quantity = self.cost = self.trip_fees = ZERO
         self.ts_entry = 0
         return trip
+
+    def _average(self, value: Decimal) -> Decimal:
+        return _divide(abs(value), abs(self.value(_ONE, self.entered)))
+
+    def position(self) -> Position:
+        """Return the public picture, made once a change."""
+        if self.view is None:
+            self.view = Position(
+                instrument=self.instrument,
+                currency=self.currency,
+                quantity=self.quantity,
+                average_price=_divide(self.cost, self.value(_ONE, self.quantity)) if self.quantity else None,
+                cost=self.cost,
+                realised=self.realised,
+                fees=_add(self.fees, self.trip_fees),
+                ts_entry=self.ts_entry,
+            )
+        return self.view
 
 
 class _Tally:
@@ -189,12 +214,20 @@ class _Tally:
     def count(self, trip: RoundTrip) -> None:
         self.trips += 1
         self.holding_ns += trip.ts_exit - trip.ts_entry
-        if trip.profit > 0:
+        profit = trip.profit
+        if profit > 0:
             self.wins += 1
-            self.gross_profit = _add(self.gross_profit, trip.profit)
-        elif trip.profit < 0:
+            self.gross_profit = _add(self.gross_profit, profit)
+        elif profit < 0:
             self.losses += 1
-            self.gross_loss = _subtract(self.gross_loss, trip.profit)
+            self.gross_loss = _subtract(self.gross_loss, profit)
+
+
+def _share(fee: Decimal, held: Decimal, signed: Decimal) -> Decimal:
+    """Return the part of `fee` that falls to closing `held` in a fill of `signed` that turns the position."""
+    if not fee:
+        return ZERO
+    return abs(_divide(_multiply(fee, held), signed)).copy_sign(fee).quantize(_QUANTUM, context=EXACT)
 
 
 class Ledger:
@@ -234,11 +267,9 @@ class Ledger:
         if not fill.fee or fill.fee_currency == currency:
             return self._trade(account, signed, fill.price, fill.fee, fill.ts_event)
         if instrument.base and fill.fee_currency == instrument.base:
-            worth = account.value(fill.price, fill.fee)
-            if fill.side is _SELL:
-                return self._trade(account, signed, fill.price, worth, fill.ts_event)
-            trip = self._trade(account, signed, fill.price, ZERO, fill.ts_event)
-            return self._trade(account, -fill.fee, fill.price, worth, fill.ts_event) or trip
+            if fill.side is _BUY and fill.fee < fill.quantity:
+                signed = _subtract(signed, fill.fee)
+            return self._trade(account, signed, fill.price, account.value(fill.price, fill.fee), fill.ts_event)
         self._pay(fill.fee_currency, fill.fee)
         return self._trade(account, signed, fill.price, ZERO, fill.ts_event)
 
@@ -248,34 +279,28 @@ class Ledger:
         self._cash[currency] = _subtract(self._cash.get(currency, ZERO), value)
         if fee:
             self._pay(currency, fee)
-            account.fees = _add(account.fees, fee)
         held = account.quantity
-        if not held or (held > 0) == (signed > 0):
-            account.trip_fees = _add(account.trip_fees, fee)
-            account.enter(signed, value, ts)
+        if not held or held.is_signed() == signed.is_signed():
+            account.enter(signed, price, value, fee, ts)
             return None
-        return self._reduce(account, signed, price, value, fee, ts)
+        rest = _add(held, signed)
+        if not rest:
+            return self._finish(account, price, value, fee, ts)
+        if rest.is_signed() == held.is_signed():
+            account.shrink(signed, value, fee, rest)
+            return None
+        closed = account.value(price, held.copy_negate())
+        share = _share(fee, held, signed)
+        trip = self._finish(account, price, closed, share, ts)
+        account.enter(rest, price, _subtract(value, closed), _subtract(fee, share), ts)
+        return trip
 
-    def _reduce(
-        self, account: _Account, signed: Decimal, price: Decimal, value: Decimal, fee: Decimal, ts: int
-    ) -> RoundTrip | None:
-        held = account.quantity
-        over = _add(held, signed)
-        if over and (over > 0) != (held > 0):
-            closing = held.copy_negate()
-            share = _divide(_multiply(fee, closing), signed).quantize(_QUANTUM, context=EXACT)
-            closed = account.value(price, closing)
-        else:
-            closing, share, closed, over = signed, fee, value, ZERO
-        account.trip_fees = _add(account.trip_fees, share)
-        account.leave(closing, closed)
-        if account.quantity:
-            return None
-        trip = account.finish(ts)
-        self._tallies.setdefault(account.currency, _Tally()).count(trip)
-        if over:
-            account.trip_fees = _subtract(fee, share)
-            account.enter(over, _subtract(value, closed), ts)
+    def _finish(self, account: _Account, price: Decimal, value: Decimal, fee: Decimal, ts: int) -> RoundTrip:
+        trip = account.finish(price, value, fee, ts)
+        tally = self._tallies.get(account.currency)
+        if tally is None:
+            tally = self._tallies[account.currency] = _Tally()
+        tally.count(trip)
         return trip
 
     def _pay(self, currency: str, fee: Decimal) -> None:
@@ -308,27 +333,11 @@ class Ledger:
         account = self._accounts.get(instrument.id)
         if account is None:
             return Position(instrument=instrument.id, currency=instrument.currency)
-        return self._view(account)
+        return account.position()
 
     def positions(self) -> list[Position]:
         """Return every position ever held, flat ones too, in order of their first fill."""
-        return [self._view(account) for account in self._accounts.values()]
-
-    def _view(self, account: _Account) -> Position:
-        if account.view is None:
-            quantity = account.quantity
-            average = _divide(account.cost, account.value(_ONE, quantity)) if quantity else None
-            account.view = Position(
-                instrument=account.instrument,
-                currency=account.currency,
-                quantity=quantity,
-                average_price=average,
-                cost=account.cost,
-                realised=account.realised,
-                fees=account.fees,
-                ts_entry=account.ts_entry,
-            )
-        return account.view
+        return [account.position() for account in self._accounts.values()]
 
     def held(self, currency: str) -> list[str]:
         """Return the instruments priced in `currency` in which there is a position."""

@@ -217,14 +217,19 @@ class Look:
 
     __slots__ = ("begin", "last", "last_sell", "last_until", "since", "since_until", "whole", "whole_until")
 
-    def __init__(self, begin: int, last: Path, last_until: int) -> None:
-        """Show `last` alone; `begin` is when the event's prices begin."""
+    def __init__(self, begin: int) -> None:
+        """Show nothing yet; `begin` is when the event's prices begin."""
         self.begin = begin
-        self.last = self.last_sell = last  # two for quotes
-        self.last_until = last_until
         self.whole: Path | None = None
         self.since: Path | None = None
-        self.whole_until = self.since_until = -1
+        self.last: Path | None = None
+        self.last_sell: Path | None = None
+        self.whole_until = self.since_until = self.last_until = -1
+
+    def point(self, price: float, volume: float | None, ts: int, until: int) -> None:
+        """Show the newest price, to what stood by `until`."""
+        self.last = self.last_sell = point(price, volume, ts)
+        self.last_until = until
 
     def path(self, order: WorkingOrder) -> Path | None:
         """Return the part of the event that came after `order` stood; None if all of it came before."""
@@ -238,31 +243,38 @@ class Look:
         return None
 
 
-def look_at_bar(seen: Seen, bar: Bar, now: int) -> Look | None:
-    """Return what a closed bar shows; None for a quiet, unsound or outdated one. Its path is known at `now`."""
-    if seen.outdates(bar) or not is_sound(bar):
+def look_at_bar(seen: Seen, bar: Bar, now: int, newest: int) -> Look | None:
+    """Return what a closed bar shows; None for a quiet, unsound or outdated one.
+
+    `newest` is when the newest order came to stand: a bar that opened since then shows all of itself to all.
+    """
+    if not is_sound(bar):
+        return None
+    is_next = bar.ts_open > seen.ts_open
+    if not is_next and (seen.outdates(bar) or seen.equals(bar)):
         return None
     look: Look | None = None
-    has_trade = bar.quality is not _QUIET and (bar.volume != 0.0 or bar.high != bar.low)
-    if has_trade and not seen.equals(bar):
-        look = Look(bar.ts_open, point(bar.close, None, bar.ts_close), bar.ts_close - 1)
-        if bar.ts_open == seen.ts_open:
-            look.since, look.since_until = seen.continued_by(bar, bar.ts_close), seen.ts
-        else:
+    if bar.quality is not _QUIET and (bar.volume != 0.0 or bar.high != bar.low):
+        look = Look(bar.ts_open)
+        if is_next:
             look.whole, look.whole_until = whole_bar(bar), bar.ts_open
+        else:
+            look.since, look.since_until = seen.continued_by(bar, bar.ts_close), seen.ts
+        if newest > bar.ts_open:
+            look.point(bar.close, None, bar.ts_close, bar.ts_close - 1)
     seen.take(bar, now)
     return look
 
 
 def look_at_update(seen: Seen, update: BarUpdate, now: int) -> Look | None:
     """Return what a forming bar shows beyond what was seen of it; None where that is no trade."""
-    if seen.outdates(update) or not is_sound(update):
+    if not is_sound(update) or seen.outdates(update):
         return None
     look: Look | None = None
-    has_trade = update.volume != 0.0 or update.high != update.low
-    if has_trade and not seen.equals(update):
+    if (update.volume != 0.0 or update.high != update.low) and not seen.equals(update):
         ts = update.ts_event or now
-        look = Look(now, point(update.close, None, ts), now)
+        look = Look(now)
+        look.point(update.close, None, ts, now)
         if update.ts_open == seen.ts_open:
             look.since, look.since_until = seen.continued_by(update, ts), seen.ts
         else:
@@ -275,8 +287,9 @@ def look_at_trade(trade: Trade, now: int) -> Look | None:
     """Return what a trade shows to orders that stood before its time; one of the same time may be older."""
     if not -inf < trade.price < inf or not 0.0 <= trade.size < inf:
         return None
-    ts = trade.ts_event
-    return Look(now, point(trade.price, trade.size, ts), min(ts, now) - 1)
+    look = Look(now)
+    look.point(trade.price, trade.size, trade.ts_event, min(trade.ts_event, now) - 1)
+    return look
 
 
 def look_at_quote(quote: Quote, now: int) -> Look | None:
@@ -284,6 +297,7 @@ def look_at_quote(quote: Quote, now: int) -> Look | None:
     if not -inf < quote.bid <= quote.ask < inf:
         return None
     ts = quote.ts_event or now
-    look = Look(now, point(quote.ask, quote.ask_size, ts), now)
+    look = Look(now)
+    look.point(quote.ask, quote.ask_size, ts, now)
     look.last_sell = point(quote.bid, quote.bid_size, ts)
     return look

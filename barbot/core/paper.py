@@ -48,6 +48,8 @@ QUOTES: Final = "quotes"
 NO_QUOTE: Final = "no quote yet: filled without the half spread"
 
 _ONE: Final = Decimal(1)
+_BARS: Final = (Bar, BarUpdate)
+_TICKS: Final = (Trade, Quote)
 _TAKER: Final = Liquidity.TAKER
 _DAY: Final = TimeInForce.DAY
 _FOK: Final = TimeInForce.FOK
@@ -69,12 +71,13 @@ DayEnd: TypeAlias = Callable[[str, int], int]
 class _Desk:
     """One instrument: its working orders, oldest first, and what was last seen of its price source."""
 
-    __slots__ = ("instrument", "orders", "quote", "seen", "source", "told_no_quote")
+    __slots__ = ("instrument", "newest", "orders", "quote", "seen", "source", "told_no_quote")
 
     def __init__(self, instrument: Instrument, source: str) -> None:
         self.instrument = instrument
         self.source = source
         self.orders: list[WorkingOrder] = []
+        self.newest = -1
         self.seen = Seen()
         self.quote: Quote | None = None
         self.told_no_quote = False
@@ -107,7 +110,7 @@ class PaperVenue:
         Raises:
             ConfigError: a source is neither a feed id nor `trades` nor `quotes`.
         """
-        self._settings = settings
+        self._volume_limit = settings.volume_limit
         self._costs = costs or settings.costs()
         self._slips = self._costs.slippage is not no_slippage
         self._afford = afford
@@ -137,12 +140,16 @@ class PaperVenue:
             why = f"{intent.instrument} has no price source here; add a feed of it to the strategy"
             self._pending.append(_report(intent.client_order_id, _REJECTED, now, now, why))
             return []
-        order = WorkingOrder(intent, self._costs.latency(now), NEVER)
+        live_at = self._costs.latency(now)
+        order = WorkingOrder(intent, live_at, NEVER)
         if intent.time_in_force is _DAY:
-            order.expires_at = self._day_end(desk.instrument.calendar, order.live_at)
+            order.expires_at = self._day_end(desk.instrument.calendar, live_at)
+            self._sweep_at = min(self._sweep_at, order.expires_at + 1)
         desk.orders.append(order)
+        desk.newest = max(desk.newest, live_at)
         self._orders[intent.client_order_id] = (desk, order)
-        self._sweep_at = min(self._sweep_at, order.live_at + 1, order.expires_at + 1)
+        if live_at < self._sweep_at:
+            self._sweep_at = live_at + 1
         return []
 
     def cancel(self, client_order_id: str, now: int) -> list[ExecutionReport]:
@@ -173,7 +180,7 @@ class PaperVenue:
                 self._is_watching = isinstance(event, BarUpdate)
             if desk.orders:
                 self._work(desk, _look(desk, event, now), now, reports)
-            elif self._is_watching and isinstance(event, Bar | BarUpdate):
+            elif self._is_watching and isinstance(event, _BARS):
                 desk.seen.watch(event, now)
         if now >= self._sweep_at:
             self._sweep(desk, now, reports)
@@ -185,9 +192,9 @@ class PaperVenue:
 
     def _desk_of(self, event: MarketEvent) -> _Desk | None:
         """Return the desk whose price source the event is; keep a quote for the desk it concerns."""
-        if isinstance(event, Bar | BarUpdate):
+        if isinstance(event, _BARS):
             return self._by_feed.get(event.feed)
-        if not isinstance(event, Trade | Quote):
+        if not isinstance(event, _TICKS):
             return None
         desk = self._desks.get(event.instrument)
         if desk is None:
@@ -203,9 +210,15 @@ class PaperVenue:
         begin = now if look is None else look.begin
         hits: list[tuple[int, WorkingOrder, Hit, Path, bool]] = []
         for order in desk.orders:
-            if not self._ended(order, begin, now, reports) and look is not None:
+            is_over = order.cancel_at <= now or order.expires_at <= begin
+            if is_over and self._ended(order, begin, now, reports):
+                continue
+            if look is not None:
                 self._meet(order, look, now, reports, hits)
-        if hits:
+        if len(hits) == 1:
+            _, order, hit, path, _ = hits[0]
+            self._fill(desk, order, hit, path, ZERO, now, reports)
+        elif hits:
             self._trade(desk, hits, now, reports)
         self._close_books(desk, now, reports)
 
@@ -229,7 +242,7 @@ class PaperVenue:
     ) -> None:
         """Note where the order trades; an IOC or FOK that cannot trade at once is over."""
         path = look.path(order)
-        if path is None or (self._settings.volume_limit is not None and not path.volume):
+        if path is None or (self._volume_limit is not None and not path.volume):
             return
         was_stop = order.stop is not None
         hit = reach(order, path, through=self._through)
@@ -251,14 +264,13 @@ class PaperVenue:
         A stop and a limit of one side in one bar are most often the two exits of one position. The stop is
         taken to be first, and the limit waits for the next event, so that the strategy can cancel it.
         """
-        if len(hits) > 1:
-            hits.sort(key=itemgetter(0))
+        hits.sort(key=itemgetter(0))
         stopped: list[bool] = []
         used = ZERO
         for phase, order, hit, path, was_stop in hits:
             if phase == INSIDE_LIMIT and not was_stop and order.is_buy in stopped:
                 continue
-            if was_stop and len(hits) > 1:
+            if was_stop:
                 stopped.append(order.is_buy)
                 if any(p == INSIDE_LIMIT and o.is_buy == order.is_buy and not s for p, o, _, _, s in hits):
                     order.note = STOP_FIRST
@@ -276,7 +288,7 @@ class PaperVenue:
     ) -> Decimal:
         """Fill what the volume allows and the account can pay; return the quantity."""
         quantity = order.leaves
-        if self._settings.volume_limit is not None:
+        if self._volume_limit is not None:
             quantity = min(quantity, self._available(desk, path, used))
             if quantity < order.leaves and order.intent.time_in_force is _FOK:
                 quantity = ZERO
@@ -295,7 +307,7 @@ class PaperVenue:
         return quantity
 
     def _available(self, desk: _Desk, path: Path, used: Decimal) -> Decimal:
-        limit = self._settings.volume_limit or _ONE
+        limit = self._volume_limit or _ONE
         share = _multiply(limit, to_decimal(path.volume or 0.0))
         return EXACT.subtract(desk.instrument.round_quantity(share), used)
 
@@ -443,7 +455,7 @@ def _price_of(order: WorkingOrder, hit: Hit) -> Decimal:
 def _look(desk: _Desk, event: MarketEvent, now: int) -> Look | None:
     """Return what the event shows to the desk's orders, None where it shows no trade of the market."""
     if isinstance(event, Bar):
-        return look_at_bar(desk.seen, event, now)
+        return look_at_bar(desk.seen, event, now, desk.newest)
     if isinstance(event, BarUpdate):
         return look_at_update(desk.seen, event, now)
     if isinstance(event, Trade):

@@ -118,7 +118,7 @@ _LIMIT_NAMES: Final = (
 )
 
 
-class RiskContext(msgspec.Struct, frozen=True, kw_only=True):
+class RiskContext(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What a check goes by. `mark` is the instrument's newest price, `marks` those of others by id.
 
     `quality` is that of the bar in hand, None outside bar hooks. `fee_rate` is the fee expected, as a fraction.
@@ -134,7 +134,7 @@ class RiskContext(msgspec.Struct, frozen=True, kw_only=True):
     marks: Mapping[str, Decimal | float] = {}
 
 
-class _Case(msgspec.Struct):
+class _Case(msgspec.Struct, gc=False):
     """One order under examination. `held` is the position, `projected` what it could become at the worst."""
 
     intent: OrderIntent
@@ -198,33 +198,29 @@ class RiskGate:
         return Approved(intent, _SEAL)
 
     def _find(self, intent: OrderIntent, context: RiskContext) -> _Finding:
-        instrument = context.instrument
-        price = self._reference_price(intent)
+        """Return the first broken rule: those of form, then, unless the order is a way out, those of risk."""
+        instrument, name = context.instrument, intent.instrument
+        price = intent.limit_price if intent.limit_price is not None else intent.stop_price
+        if price is None:
+            mark = self._marks.get(name)
+            price = None if mark is None else to_decimal(mark)
         finding = _check_form(intent, instrument, price)
         if finding is not None:
             return finding
-        held = context.ledger.quantity(intent.instrument)
+        held = context.ledger.quantity(name)
         projected = _projected(intent, context.book, held)
-        if _is_reduction(held, projected):
+        if held and _is_reduction(held, projected):
             return None
         if price is None:
-            return "price", f"no price of {intent.instrument} is known yet; wait for its first bar"
-        self._marks.setdefault(intent.instrument, price)
+            return "price", f"no price of {name} is known yet; wait for its first bar"
+        if context.mark is None:
+            self._marks.setdefault(name, price)
         case = _Case(intent, context, price, _value(instrument, price, intent.quantity), held, projected)
         for rule in self._rules:
             finding = rule(case)
             if finding is not None:
                 return finding
         return None
-
-    def _reference_price(self, intent: OrderIntent) -> Decimal | None:
-        """Return the price to reckon with: the order's own, for a market order the last mark."""
-        if intent.limit_price is not None:
-            return intent.limit_price
-        if intent.stop_price is not None:
-            return intent.stop_price
-        mark = self._marks.get(intent.instrument)
-        return None if mark is None else to_decimal(mark)
 
     def _all_marks(self, context: RiskContext) -> Mapping[str, Decimal | float]:
         return {**self._marks, **context.marks}
@@ -289,9 +285,11 @@ class RiskGate:
                 f"{_show(case.held)} less {_show(interest.sell_quantity)} in open sells; "
                 "lower the quantity, cancel an open sell, or set allow_short"
             )
-        cost = _multiply(case.notional, _add(_ONE, context.fee_rate))
+        cost = _multiply(case.notional, _add(_ONE, context.fee_rate)) if context.fee_rate else case.notional
         currency = context.instrument.currency
-        free = _subtract(context.ledger.cash(currency), self._reserved(case))
+        free, reserved = context.ledger.cash(currency), self._reserved(case)
+        if reserved:
+            free = _subtract(free, reserved)
         if cost <= free:
             return None
         return "cash", (
@@ -377,15 +375,15 @@ class Funds:
         for other in unbooked:
             if other.instrument == fill.instrument:
                 held = _add(held, _signed(other))
+        if not self._limits.is_margin:
+            return self._lack_of_cash(fill, unbooked, held)
         after = _add(held, _signed(fill))
-        if _is_reduction(held, after):
-            return ""
-        if self._limits.is_margin:
-            return self._lack_of_margin(fill, unbooked, after)
-        return self._lack_of_cash(fill, unbooked, held)
+        return "" if _is_reduction(held, after) else self._lack_of_margin(fill, unbooked, after)
 
     def _lack_of_cash(self, fill: Fill, unbooked: Sequence[Fill], held: Decimal) -> str:
         if fill.side is not _BUY:
+            if fill.quantity <= held:
+                return ""
             return f"sell {_show(fill.quantity)} at {_show(fill.price)} exceeds the position {_show(held)}"
         instrument = self._instruments[fill.instrument]
         cash = self._ledger.cash(instrument.currency)
@@ -419,7 +417,7 @@ class Funds:
         for other in unbooked:
             equity = _subtract(equity, other.fee)
             if other.instrument != fill.instrument:
-                exposure = _add(exposure, self._outlay(other, currency).copy_abs())
+                exposure = _add(exposure, _value(self._instruments[other.instrument], other.price, other.quantity))
         needed = EXACT.divide(exposure, self._limits.leverage)
         if needed <= equity:
             return ""
@@ -437,7 +435,11 @@ def _check_form(intent: OrderIntent, instrument: Instrument, price: Decimal | No
             f"quantity {quantity} of {intent.instrument} is not above zero after rounding to lots of "
             f"{instrument.quantity_increment or 'eight decimals'}; ask for at least one lot"
         )
-    return _check_prices(intent) or _check_bounds(quantity, instrument, price)
+    if intent.type is not _MARKET or intent.limit_price is not None or intent.stop_price is not None:
+        finding = _check_prices(intent)
+        if finding is not None:
+            return finding
+    return _check_bounds(quantity, instrument, price)
 
 
 def _check_prices(intent: OrderIntent) -> _Finding:
@@ -476,8 +478,12 @@ def _projected(intent: OrderIntent, book: OrderBook, held: Decimal) -> Decimal:
     """Return the position if this order and every open one of its side were filled and no other."""
     interest = book.interest(intent.instrument)
     if intent.side is _BUY:
-        return _add(held, _add(interest.buy_quantity, intent.quantity))
-    return _subtract(held, _add(interest.sell_quantity, intent.quantity))
+        more, signed = interest.buy_quantity, intent.quantity
+    else:
+        more, signed = interest.sell_quantity.copy_negate(), intent.quantity.copy_negate()
+    if more:
+        signed = _add(signed, more)
+    return _add(held, signed) if held else signed
 
 
 def _is_reduction(held: Decimal, after: Decimal) -> bool:

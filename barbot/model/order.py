@@ -69,15 +69,9 @@ TRANSITIONS: Final[dict[OrderStatus, frozenset[OrderStatus]]] = {
     _S.PENDING_NEW: frozenset(
         {_S.NEW, _S.REJECTED, _S.PARTIALLY_FILLED, _S.FILLED, _S.PENDING_CANCEL, _S.CANCELED, _S.EXPIRED}
     ),
-    _S.NEW: frozenset(
-        {_S.PARTIALLY_FILLED, _S.FILLED, _S.PENDING_CANCEL, _S.CANCELED, _S.EXPIRED, _S.REJECTED}
-    ),
-    _S.PARTIALLY_FILLED: frozenset(
-        {_S.PARTIALLY_FILLED, _S.FILLED, _S.PENDING_CANCEL, _S.CANCELED, _S.EXPIRED}
-    ),
-    _S.PENDING_CANCEL: frozenset(
-        {_S.NEW, _S.PENDING_CANCEL, _S.PARTIALLY_FILLED, _S.FILLED, _S.CANCELED, _S.EXPIRED}
-    ),
+    _S.NEW: frozenset({_S.PARTIALLY_FILLED, _S.FILLED, _S.PENDING_CANCEL, _S.CANCELED, _S.EXPIRED, _S.REJECTED}),
+    _S.PARTIALLY_FILLED: frozenset({_S.PARTIALLY_FILLED, _S.FILLED, _S.PENDING_CANCEL, _S.CANCELED, _S.EXPIRED}),
+    _S.PENDING_CANCEL: frozenset({_S.NEW, _S.PENDING_CANCEL, _S.PARTIALLY_FILLED, _S.FILLED, _S.CANCELED, _S.EXPIRED}),
     _S.FILLED: frozenset(),
     _S.CANCELED: frozenset(),
     _S.REJECTED: frozenset(),
@@ -93,7 +87,7 @@ class Liquidity(enum.Enum):
     TAKER = "TAKER"
 
 
-class OrderIntent(msgspec.Struct, frozen=True, kw_only=True):
+class OrderIntent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What a strategy asked for, rounded to the instrument; the risk gate has not seen it yet."""
 
     client_order_id: str
@@ -108,7 +102,7 @@ class OrderIntent(msgspec.Struct, frozen=True, kw_only=True):
     tag: str = ""
 
 
-class Order(msgspec.Struct, frozen=True, kw_only=True):
+class Order(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """An order at one moment. `average_price` is None until something was filled."""
 
     client_order_id: str
@@ -138,7 +132,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
         return self.status.is_open
 
 
-class Fill(msgspec.Struct, frozen=True, kw_only=True):
+class Fill(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A part of an order that was traded. `fee` is positive when paid, in `fee_currency`."""
 
     client_order_id: str
@@ -154,7 +148,7 @@ class Fill(msgspec.Struct, frozen=True, kw_only=True):
     ts_recv: int
 
 
-class ExecutionReport(msgspec.Struct, frozen=True, kw_only=True):
+class ExecutionReport(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A venue's word on an order: its new status, and the fill that caused it if there was one.
 
     `assumption` says what a paper venue had to assume to answer ("" where nothing); it is audited.
