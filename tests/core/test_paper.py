@@ -1,4 +1,4 @@
-"""Each fill rule of docs/paper.md has one row here: what an order becomes when the market does this."""
+"""The paper venue by the rules of docs/paper.md: when, how much, how long, at what cost (prices: test_matching)."""
 
 from __future__ import annotations
 
@@ -155,71 +155,8 @@ def short(report: ExecutionReport) -> tuple[str, ...]:
     return (*base, str(fill.price), str(fill.quantity), fill.liquidity.value)
 
 
-# One row a rule: the order, the bar that opens when it stands (open, high, low, close), and the answer.
-
 TAKEN: Final = "TAKER"
 RESTED: Final = "MAKER"
-BAR_RULES: Final[list[tuple[str, OrderIntent, tuple[float, float, float, float], tuple[str, str] | None]]] = [
-    ("a market buy fills at the open", order(BUY), (100, 105, 95, 102), ("100", TAKEN)),
-    ("a market sell fills at the open", order(SELL), (100, 105, 95, 102), ("100", TAKEN)),
-    ("a limit buy reached inside fills at its limit", order(BUY, limit="97"), (100, 105, 95, 102), ("97", RESTED)),
-    ("a limit buy touched fills", order(BUY, limit="95"), (100, 105, 95, 102), ("95", RESTED)),
-    ("a limit buy not reached stands", order(BUY, limit="94.9"), (100, 105, 95, 102), None),
-    ("a limit buy above the open fills at the open", order(BUY, limit="103"), (100, 105, 95, 102), ("100", TAKEN)),
-    ("a limit sell reached inside fills at its limit", order(SELL, limit="104"), (100, 105, 95, 102), ("104", RESTED)),
-    ("a limit sell below the open fills at the open", order(SELL, limit="98"), (100, 105, 95, 102), ("100", TAKEN)),
-    ("a limit sell not reached stands", order(SELL, limit="105.1"), (100, 105, 95, 102), None),
-    ("a stop buy reached inside fills at its stop", order(BUY, stop="104"), (100, 105, 95, 102), ("104", TAKEN)),
-    ("a stop buy gapped through fills at the open", order(BUY, stop="99"), (100, 105, 95, 102), ("100", TAKEN)),
-    ("a stop buy not reached stands", order(BUY, stop="106"), (100, 105, 95, 102), None),
-    ("a stop sell reached inside fills at its stop", order(SELL, stop="96"), (100, 105, 95, 102), ("96", TAKEN)),
-    ("a stop sell gapped through fills at the open", order(SELL, stop="101"), (100, 105, 95, 102), ("100", TAKEN)),
-    (
-        "a stop-limit buy whose limit lies beyond its stop fills at the stop",
-        order(BUY, stop="104", limit="104.5"),
-        (100, 105, 95, 102),
-        ("104", TAKEN),
-    ),
-    (
-        "a stop-limit buy gapped beyond its limit fills at the limit once the price comes back",
-        order(BUY, stop="98", limit="99"),
-        (100, 105, 95, 102),
-        ("99", RESTED),
-    ),
-    (
-        "a stop-limit buy whose limit lies before its stop fills if the bar ends within the limit",
-        order(BUY, stop="104", limit="103"),
-        (100, 105, 95, 102),
-        ("103", RESTED),
-    ),
-    (
-        "a stop-limit buy triggers and stands if the bar does not tell that the limit came after the stop",
-        order(BUY, stop="104", limit="101"),
-        (100, 105, 95, 102),
-        None,
-    ),
-    (
-        "a stop-limit sell whose limit lies beyond its stop fills at the stop",
-        order(SELL, stop="96", limit="95.5"),
-        (100, 105, 95, 102),
-        ("96", TAKEN),
-    ),
-]
-
-
-@pytest.mark.parametrize(("rule", "intent", "prices", "expected"), BAR_RULES, ids=[row[0] for row in BAR_RULES])
-def test_a_whole_bar(
-    rule: str, intent: OrderIntent, prices: tuple[float, float, float, float], expected: tuple[str, str] | None
-) -> None:
-    floor = Floor().submit(intent)
-    found = floor.see_bar(bar(T, *prices))
-    if expected is None:
-        assert found == [("r-1", "NEW")], rule
-    else:
-        price, liquidity = expected
-        (only,) = found
-        assert only[:2] == ("r-1", "FILLED")
-        assert (D(only[2]), *only[3:]) == (D(price), "1", liquidity), rule
 
 
 def test_a_fill_is_told_whole() -> None:
