@@ -14,11 +14,12 @@ from barbot.timing.interval import Interval
 class SMA:
     """The simple moving average: the mean of the last `period` prices. Ready after `period` bars.
 
-    Kept as `reference + total / period`, where `total` sums the deviations from a `reference` price close by.
-    Differences of neighbouring prices are exact in floating point, and so as a rule is their sum; in particular
-    the mean of equal prices is that price, to the bit, for every period: a quiet market crosses no averages.
-    What rounding there is (an outlier passing through) ends with the exact sum that is taken, together with
-    a new reference, every `LAPS` laps of the ring.
+    Kept as `reference + total / period`, where `total` sums the deviations from a `reference` price close by:
+    differences of neighbouring prices are exact in floating point, and as a rule so is their sum. What rounding
+    there is (an outlier, a long trend) ends with the exact sum that is taken, together with a new
+    reference, every `LAPS` laps of the ring, and at once where a lap ends on the price it began with. So at the
+    latest two windows into a quiet market the average is the price, to the bit, for every period: it
+    crosses no other.
     """
 
     __slots__ = (
@@ -66,18 +67,23 @@ class SMA:
     def _turn(self, price: float) -> None:
         """Begin the next lap of the ring, whose last place took `price`."""
         self._index = self.period - 1
-        self._laps -= 1
-        if self._laps == 0:
+        if self._is_summed_anew(price):
             self._laps = LAPS
             self._reference = price
             self._total = sum_of_deviations(self._ring, price)
+        else:
+            self._laps -= 1
         self.value = self._reference + self._total * self._inverse
         self.ready = True
+
+    def _is_summed_anew(self, price: float) -> bool:
+        """Whether the `price` that ends a lap brings an exact sum."""
+        return self._laps == 1 or self.period == 1 or price == self._ring[-1]
 
     def peek(self, bar: Bar) -> None:
         """Show the values as if the forming `bar` closed now."""
         price = bar.close if self._read is None else self._read(bar)
-        if self._index == 0 and self._laps == 1:
+        if self._index == 0 and self._is_summed_anew(price):
             value = price + sum_of_deviations([price, *self._ring[1:]], price) * self._inverse
         else:
             value = self._reference + (self._total + (price - self._ring[self._index])) * self._inverse
@@ -163,7 +169,7 @@ class EMA:
 class WMA:
     """The linearly weighted moving average: the newest price weighs `period`, the oldest 1.
 
-    Ready after `period` bars. Kept like an SMA: deviations from a price close by, and an exact sum now and then.
+    Ready after `period` bars. Kept like an SMA, and like it the price itself in a quiet market.
     """
 
     __slots__ = (
@@ -214,18 +220,23 @@ class WMA:
 
     def _turn(self, price: float) -> None:
         self._index = self.period - 1
-        self._laps -= 1
-        if self._laps == 0:
+        if self._is_summed_anew(price):
             self._laps = LAPS
             self._reference = price
             self._total = sum_of_deviations(self._ring, price)
             self._weighted = weighted_deviations(self._ring, price)
+        else:
+            self._laps -= 1
         self.value = self._reference + self._weighted / self._weights
+
+    def _is_summed_anew(self, price: float) -> bool:
+        """Whether the `price` that ends a lap brings an exact sum."""
+        return self._laps == 1 or self.period == 1 or price == self._ring[-1]
 
     def peek(self, bar: Bar) -> None:
         """Show the values as if the forming `bar` closed now."""
         price = bar.close if self._read is None else self._read(bar)
-        if self._index == 0 and self._laps == 1:
+        if self._index == 0 and self._is_summed_anew(price):
             value = price + weighted_deviations([price, *self._ring[1:]], price) / self._weights
         else:
             weighted = self._weighted - self._total + self.period * (price - self._reference)
