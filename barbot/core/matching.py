@@ -26,7 +26,8 @@ _TAKER: Final = Liquidity.TAKER
 _MAKER: Final = Liquidity.MAKER
 _BUY: Final = Side.BUY
 _QUIET: Final = Quality.QUIET
-_IMMEDIATE: Final = frozenset({TimeInForce.IOC, TimeInForce.FOK})
+_IOC: Final = TimeInForce.IOC
+_FOK: Final = TimeInForce.FOK
 
 
 class WorkingOrder:
@@ -60,7 +61,7 @@ class WorkingOrder:
         self.live_at = live_at
         self.expires_at = self.cancel_at = never
         self.is_acknowledged = self.is_done = False
-        self.is_immediate = intent.time_in_force in _IMMEDIATE
+        self.is_immediate = intent.time_in_force is _IOC or intent.time_in_force is _FOK
         self.is_fresh = True
         self.note = ""
 

@@ -146,7 +146,8 @@ class PaperVenue:
             order.expires_at = self._day_end(desk.instrument.calendar, live_at)
             self._sweep_at = min(self._sweep_at, order.expires_at + 1)
         desk.orders.append(order)
-        desk.newest = max(desk.newest, live_at)
+        if live_at > desk.newest:  # not max(): it costs three times as much
+            desk.newest = live_at
         self._orders[intent.client_order_id] = (desk, order)
         if live_at < self._sweep_at:
             self._sweep_at = live_at + 1

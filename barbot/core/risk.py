@@ -365,34 +365,41 @@ class Funds:
     ) -> None:
         """Read `ledger`, and `marks` where there are any (a live view; other positions count at cost without)."""
         self._limits = limits
+        self._is_margin = limits.is_margin
         self._ledger = ledger
         self._instruments = instruments
         self._marks: Mapping[str, Decimal | float] = {} if marks is None else marks
 
     def __call__(self, fill: Fill, unbooked: Sequence[Fill] = ()) -> str:
         """Return "" or why `fill` cannot be paid, after the `unbooked` fills that the ledger has not seen yet."""
-        held = self._ledger.quantity(fill.instrument)
-        for other in unbooked:
-            if other.instrument == fill.instrument:
-                held = _add(held, _signed(other))
-        if not self._limits.is_margin:
-            return self._lack_of_cash(fill, unbooked, held)
+        if not self._is_margin:
+            return self._lack_of_cash(fill, unbooked) if fill.side is _BUY else self._lack_of_position(fill, unbooked)
+        held = self._held(fill.instrument, unbooked)
         after = _add(held, _signed(fill))
         return "" if _is_reduction(held, after) else self._lack_of_margin(fill, unbooked, after)
 
-    def _lack_of_cash(self, fill: Fill, unbooked: Sequence[Fill], held: Decimal) -> str:
-        if fill.side is not _BUY:
-            if fill.quantity <= held:
-                return ""
-            return f"sell {_show(fill.quantity)} at {_show(fill.price)} exceeds the position {_show(held)}"
-        instrument = self._instruments[fill.instrument]
-        cash = self._ledger.cash(instrument.currency)
+    def _held(self, instrument: str, unbooked: Sequence[Fill]) -> Decimal:
+        held = self._ledger.quantity(instrument)
         for other in unbooked:
-            cash = _subtract(cash, self._outlay(other, instrument.currency))
-        cost = self._outlay(fill, instrument.currency)
+            if other.instrument == instrument:
+                held = _add(held, _signed(other))
+        return held
+
+    def _lack_of_position(self, fill: Fill, unbooked: Sequence[Fill]) -> str:
+        held = self._held(fill.instrument, unbooked)
+        if fill.quantity <= held:
+            return ""
+        return f"sell {_show(fill.quantity)} at {_show(fill.price)} exceeds the position {_show(held)}"
+
+    def _lack_of_cash(self, fill: Fill, unbooked: Sequence[Fill]) -> str:
+        currency = self._instruments[fill.instrument].currency
+        cash = self._ledger.cash(currency)
+        for other in unbooked:
+            cash = _subtract(cash, self._outlay(other, currency))
+        cost = self._outlay(fill, currency)
         if cost <= cash:
             return ""
-        what = f"{_show(cost)} {instrument.currency} with the fee and {_show(cash)} {instrument.currency} are there"
+        what = f"{_show(cost)} {currency} with the fee and {_show(cash)} {currency} are there"
         return f"buy {_show(fill.quantity)} at {_show(fill.price)} costs {what}"
 
     def _outlay(self, fill: Fill, currency: str) -> Decimal:
@@ -430,7 +437,7 @@ class Funds:
 def _check_form(intent: OrderIntent, instrument: Instrument, price: Decimal | None) -> _Finding:
     """Check what holds for every order, whatever the account."""
     quantity = intent.quantity
-    if not quantity.is_finite() or quantity <= 0:
+    if not quantity or quantity.is_signed() or not quantity.is_finite():
         return "quantity", (
             f"quantity {quantity} of {intent.instrument} is not above zero after rounding to lots of "
             f"{instrument.quantity_increment or 'eight decimals'}; ask for at least one lot"
