@@ -1,8 +1,6 @@
 """`report.html`: one run on one page that opens offline, without a script, on any screen and on paper. Floor 4.
 
-Made from what a run directory holds: `result.json` and `ledger.sqlite`. `Result` is the reading side of
-`result.json`: keys that it does not know are left alone and keys that are missing have a default, so that runs of
-other versions can be reported too.
+Made from what a run directory holds: `result.json` and `ledger.sqlite`, of this version of barbot or another.
 """
 
 from __future__ import annotations
@@ -22,6 +20,7 @@ import numpy.typing as npt
 from barbot.errors import ConfigError
 from barbot.model.market import Side
 from barbot.report import chart, stats
+from barbot.report.result import Moment, RunResult, read_result
 from barbot.report.style import CSS
 from barbot.timing.clock import iso
 
@@ -45,80 +44,8 @@ _QUALITY_STYLES: Final = {name: f"q-{name.lower()}" for name in ("OK", "QUIET", 
 _ORDER_STYLES: Final = {"REFUSED": "q-bad", "REJECTED": "q-bad", "CANCELED": "q-quiet", "EXPIRED": "q-quiet"}
 
 Cell: TypeAlias = str | int | float | None
-Number: TypeAlias = str | int | float | None
-Moment: TypeAlias = int | str | None
-"""A time as `result.json` may write it: ns since the epoch, or ISO 8601 in UTC."""
 Times: TypeAlias = npt.NDArray[np.int64]
 Values: TypeAlias = npt.NDArray[np.float64]
-
-
-class FeedSpan(msgspec.Struct, frozen=True, kw_only=True):
-    """One feed of a run: how many bars closed, and the first and last `ts_open`."""
-
-    feed: str
-    closed: int = 0
-    first: Moment = None
-    last: Moment = None
-
-
-class BarCounts(msgspec.Struct, frozen=True, kw_only=True):
-    """Closed bars, by quality and by what closed them."""
-
-    closed: int = 0
-    by_quality: dict[str, int] = {}
-    by_reason: dict[str, int] = {}
-
-
-class RefusalCounts(msgspec.Struct, frozen=True, kw_only=True):
-    """Market data that was refused."""
-
-    total: int = 0
-    by_reason: dict[str, int] = {}
-
-
-class OrderCounts(msgspec.Struct, frozen=True, kw_only=True):
-    """Orders by their last status, and those that the risk gate refused by rule."""
-
-    total: int = 0
-    by_status: dict[str, int] = {}
-    refused_by_rule: dict[str, int] = {}
-
-
-class Result(msgspec.Struct, frozen=True, kw_only=True, rename={"total_return": "return"}):
-    """What the report reads of `result.json`."""
-
-    strategy: str
-    run_id: str = ""
-    strategy_file: str = ""
-    params: dict[str, object] = {}
-    version: str = ""
-    digest: str = ""
-    started_by: str = ""
-    feeds: tuple[FeedSpan, ...] = ()
-    ts_from: Moment = None
-    ts_to: Moment = None
-    bars: BarCounts = BarCounts()
-    corrections: int = 0
-    refusals: RefusalCounts = RefusalCounts()
-    duplicates: int = 0
-    gaps: int = 0
-    orders: OrderCounts = OrderCounts()
-    fills: int = 0
-    fees: dict[str, Number] = {}
-    currency: str = ""
-    start_equity: Number = None
-    final_equity: Number = None
-    total_return: float | None = None
-    max_drawdown: float | None = None
-    sharpe: float | None = None
-    win_rate: float | None = None
-    profit_factor: float | None = None
-    exposure: float | None = None
-    trades: int = 0
-    seconds: float = 0.0
-    bars_per_second: float = 0.0
-    warnings: tuple[str, ...] = ()
-    interrupted: bool = False
 
 
 class TradeRows(msgspec.Struct, frozen=True):
@@ -133,7 +60,7 @@ class TradeRows(msgspec.Struct, frozen=True):
 class Page(msgspec.Struct, frozen=True):
     """Everything that a report shows."""
 
-    result: Result
+    result: RunResult
     ts: Times
     equity: Values
     trades: TradeRows
@@ -156,18 +83,13 @@ def read_page(run_dir: Path) -> Page:
     Raises:
         ConfigError: the directory holds no finished run, or its files cannot be read.
     """
-    result_file, ledger_file = run_dir / "result.json", run_dir / "ledger.sqlite"
-    for file in (result_file, ledger_file):
-        if not file.is_file():
-            raise ConfigError(
-                f"there is no {file.name}",
-                where=str(run_dir),
-                remedy="Name a directory that `barbot run` made and finished",
-            )
-    try:
-        result = msgspec.json.decode(result_file.read_bytes(), type=Result)
-    except (msgspec.DecodeError, OSError) as error:
-        raise ConfigError(f"is no result of a run: {error}", where=str(result_file)) from None
+    result, ledger_file = read_result(run_dir), run_dir / "ledger.sqlite"
+    if not ledger_file.is_file():
+        raise ConfigError(
+            f"there is no {ledger_file.name}",
+            where=str(run_dir),
+            remedy="Name a directory that `barbot run` made and finished",
+        )
     try:
         with closing(sqlite3.connect(f"{ledger_file.resolve().as_uri()}?mode=ro", uri=True)) as ledger:
             ts, equity = _read_equity(ledger, result.currency)
@@ -240,7 +162,7 @@ def _parts(page: Page) -> Iterator[str]:
     )
 
 
-def _header(result: Result) -> str:
+def _header(result: RunResult) -> str:
     feeds = ", ".join(escape(feed.feed) for feed in result.feeds)
     params = "".join(
         f'<code class="tag">{escape(name)} = {escape(str(value))}</code>' for name, value in result.params.items()
@@ -253,7 +175,7 @@ def _header(result: Result) -> str:
     )
 
 
-def _notes(result: Result) -> str:
+def _notes(result: RunResult) -> str:
     notes = list(result.warnings)
     if result.interrupted:
         notes.insert(0, "The run was interrupted; these are its figures up to then.")
@@ -307,7 +229,7 @@ def _curves(page: Page) -> str:
     return _card(f"Equity, {escape(page.result.currency)}", f"{above}<h3>Drawdown</h3>{below}")
 
 
-def _feed_lines(result: Result) -> str:
+def _feed_lines(result: RunResult) -> str:
     return "".join(
         f"<p>{escape(feed.feed)}: {feed.closed:,} bars closed</p>"
         f'<p class="lead gapped">{_moment(feed.first)} to {_moment(feed.last)}</p>'
@@ -315,17 +237,17 @@ def _feed_lines(result: Result) -> str:
     )
 
 
-def _feed_facts(result: Result) -> Iterator[tuple[str, str]]:
+def _feed_facts(result: RunResult) -> Iterator[tuple[str, str]]:
     yield "Corrections", f"{result.corrections:,}"
     yield "Duplicates", f"{result.duplicates:,}"
     yield "Gaps", f"{result.gaps:,}"
     yield "Refused", f"{result.refusals.total:,}"
 
 
-def _run_facts(result: Result) -> Iterator[tuple[str, str]]:
+def _run_facts(result: RunResult) -> Iterator[tuple[str, str]]:
     yield "Strategy file", escape(result.strategy_file) or _DASH
     yield "Run", f"<code>{escape(result.run_id)}</code>"
-    yield "Started by", f"<code>{escape(result.started_by)}</code>"
+    yield "Recorded feed", escape(result.source)
     yield "barbot", escape(result.version)
 
 
@@ -407,7 +329,7 @@ def _decimal(value: Cell | Decimal) -> Decimal | None:
     return number if number.is_finite() else None
 
 
-def _money(value: Number | Decimal) -> str:
+def _money(value: Decimal | None) -> str:
     """Print an amount: two decimals, or up to eight where it is small."""
     number = _decimal(value) if value is not None else None
     if number is None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
+from barbot import __version__
 from barbot.errors import ConfigError
 from barbot.run.plan import RunPlan
 from barbot.timing.clock import Clock, iso
@@ -27,7 +27,7 @@ def open_run(plan: RunPlan, run_id: str, source_digest: str, clock: Clock) -> Pa
     folder = _make(plan.runs_dir, f"{stamp}-{plan.strategy.__name__}")
     config = {
         "run_id": run_id,
-        "barbot": version("barbot"),
+        "barbot": __version__,
         "strategy": plan.strategy.__name__,
         "strategy_file": plan.strategy_file,
         "params": plan.params,
