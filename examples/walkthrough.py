@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import sqlite3
 import subprocess
 import sys
@@ -55,9 +54,9 @@ class Walk:
 def run(strategy: str, feed: str) -> dict[str, object]:
     """Run it in a process of its own and return what `--json` prints."""
     runs_dir = tempfile.mkdtemp(prefix="barbot-walkthrough-")
-    settings = {"BARBOT_RUN_RUNS_DIR": runs_dir, "BARBOT_RUN_AUDIT": "full"}
     command = [sys.executable, "-m", "barbot", "run", strategy, "--feed", feed, "--json"]
-    done = subprocess.run(command, cwd=ROOT, env=os.environ | settings, capture_output=True, text=True, check=False)
+    command += ["--runs-dir", runs_dir, "--audit", "full"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, encoding="utf-8", check=False)
     if done.returncode:
         sys.exit(done.stderr or done.stdout)
     result = json.loads(done.stdout)
