@@ -9,19 +9,27 @@ looks at a clock and never asks whether the run is live.
     EMPTY       no bar yet    data -> FORMING; warm-up rows -> BETWEEN
     FORMING     a forming bar declared, superseded, elapsed -> BETWEEN
     BETWEEN     `floor` set   data -> FORMING; a quiet end -> BETWEEN; a hole -> HOLDING or a gap
-    HOLDING     `held` data   history, its error or its timeout (repair); the settling time (settle)
+    HOLDING     `held` data   history, its error or its timeout (repair); the settling time (settle); `start`
 """
 
 from __future__ import annotations
 
-from math import inf
-
 from barbot.core.history import BarStore
+from barbot.core.repair import INCOMPLETE, Repair
 from barbot.core.spec import NEVER, FeedSpec, Source
-from barbot.core.transitions import BarSink, Connection, Data, flat, is_same, is_stale
+from barbot.core.transitions import (
+    BarSink,
+    Connection,
+    Data,
+    Lateness,
+    bars_before,
+    implausible,
+    is_same,
+    is_stale,
+    moved_to,
+)
+from barbot.errors import ConfigError
 from barbot.model.market import Bar, BarUpdate, ClosedBy, Gap, HistoryBars, Quality
-
-_INCOMPLETE = (Quality.PARTIAL, Quality.GAP)
 
 
 class BarTracker:
@@ -46,10 +54,15 @@ class BarTracker:
         self._quality = Quality.OK
         self._event_ts = 0
         self._event_by_bar: dict[int, int] = {}
-        self._worst_lateness = spec.grace.initial
-        self._lateness = 0
-        self._settling = False
-        self._repair_until: int | None = None
+        self._lateness = Lateness(spec.grace)
+        self.settling = False
+        """Whether later data is held while the forming bar waits for its last."""
+        self._repair = Repair(self)
+        self._started = True
+        self._overdue = False
+        """Whether the bar at `floor` is over by the clock and waits for proof that the feed is alive."""
+        self._reliving = False
+        """While True (rows and held data are taken in) nothing is learned of lateness and no bar's timer is set."""
 
     # -- what the venue says ------------------------------------------------------------------------------
 
@@ -80,15 +93,14 @@ class BarTracker:
 
     def update(self, data: BarUpdate, now: int) -> None:
         """Take the venue's word on one candle."""
-        if self.held is not None:
-            self.hold(data)
-            return
-        problem = self._problem(data, now)
+        problem = self.problem(data, now)
         if problem:
             self.sink.refused(problem, data)
             return
         forming = self.forming
-        if forming is not None and data.ts_open == forming.ts_open:
+        if self.held is not None and not self.goes_on(data.ts_open):
+            self.hold(data)
+        elif forming is not None and data.ts_open == forming.ts_open:
             self._accept(data, forming, now)
         elif data.ts_open >= self.floor:
             if self.make_way(data.ts_open, now):
@@ -98,24 +110,31 @@ class BarTracker:
         else:
             self._late(data, now)
 
-    def _problem(self, data: BarUpdate, now: int) -> str:
+    def problem(self, data: BarUpdate, now: int) -> str:
         """Return why the row cannot be believed, or nothing."""
-        high, low = data.high, data.low
-        if not (low <= data.open <= high and low <= data.close <= high):
-            if data.open != data.open or data.close != data.close or high != high or low != low:
-                return "not_finite"
-            return "high_too_low" if high < max(data.open, data.close, low) else "low_too_high"
-        if not (-inf < low and high < inf and abs(data.volume) < inf and abs(data.turnover) < inf):
-            return "not_finite"
-        if data.volume < 0.0 or data.turnover < 0.0:
-            return "negative_volume"
-        if self._grid.floor(data.ts_open) != data.ts_open:
-            return "off_grid"
+        problem = implausible(data)
+        if problem:
+            return problem
         if data.ts_open > now + self.spec.skew_ns:
             return "from_the_future"
+        if self.bar_of(data.ts_open) != data.ts_open:
+            return "off_grid"
         if data.is_closed and self._grid.close_of(data.ts_open) > now + self.spec.skew_ns:
             return "closed_in_the_future"
         return ""
+
+    def bar_of(self, ts: int) -> int | None:
+        """Return the `ts_open` of the bar that `ts` belongs to, or None.
+
+        Raises:
+            ConfigError: the calendar does not know the very first `ts`; later ones are single bad messages.
+        """
+        try:
+            return self._grid.floor(ts)
+        except ConfigError:
+            if self.floor < 0:
+                raise
+            return None
 
     # -- the life of a bar --------------------------------------------------------------------------------
 
@@ -124,8 +143,8 @@ class BarTracker:
         if self.forming is not None:
             if self.spec.settle_ns:
                 self.held = []
-                self._settling = True
-                self._arm(now + self.spec.settle_ns)
+                self.settling = True
+                self._arm(min(self.deadline, now + self.spec.settle_ns))
                 return False
             self.close(ClosedBy.SUPERSEDED, now)
         return self._advance(ts_open, now, proved=True)
@@ -143,7 +162,8 @@ class BarTracker:
             self.feed, ts_open, ts_close, data.open, data.high, data.low, data.close, data.volume,
             data.turnover, False, None, quality, 0, data.extra,
         )  # fmt: skip
-        self._lateness = now - ts_close if now > ts_close else 0
+        self.late_by(now - ts_close)
+        self._overdue = False
         self.forming = bar
         self.store.open(bar)
         if self.sink.tells_open:
@@ -152,14 +172,16 @@ class BarTracker:
             self.sink.updated(bar)
         if data.is_closed:
             self.close(ClosedBy.DECLARED, now)
-        elif self.connection is None or self.connection.up_since is not None:
-            self._arm(max(now, ts_close + self.grace))
+        elif not self._reliving:
+            self._rearm(now)
 
     def _seen_from(self, ts_open: int) -> Quality:
         """Tell how far a bar that opens now can be complete: candles always are, trades since we listen."""
-        if self.spec.source is Source.CANDLES or self.connection is None:
+        if self.spec.source is Source.CANDLES:
             return Quality.OK
-        up_since = self.connection.up_since
+        if self.floor < 0 and self.connection is None:
+            return Quality.PARTIAL  # a file of trades begins somewhere within its first bar
+        up_since = self.connection.up_since if self.connection is not None else 0
         if up_since is not None and up_since <= ts_open:
             return Quality.OK
         return Quality.PARTIAL if self.floor < 0 else Quality.GAP
@@ -169,7 +191,7 @@ class BarTracker:
             self.sink.counted("stale")
             return
         self._event_ts = max(self._event_ts, data.ts_event)
-        if self._quality is not Quality.OK and self.spec.source is Source.CANDLES and data.ts_recv:
+        if self._quality is not Quality.OK and self.spec.source is Source.CANDLES:
             self._quality = Quality.OK  # the venue's candle is cumulative: what was missed is in it
         if is_same(data, forming):
             if not data.is_closed:
@@ -178,15 +200,19 @@ class BarTracker:
             self.replace(data, forming, now)
         if data.is_closed:
             self.close(ClosedBy.DECLARED, now)
+            if self.settling:
+                self.settling = False
+                self._release(now)
 
-    def replace(self, data: BarUpdate, forming: Bar, now: int) -> None:
+    def replace(self, data: BarUpdate, forming: Bar, now: int, quality: Quality | None = None) -> None:
         """Put a newer state of the forming bar in its place and tell UPDATE."""
+        if quality is not None:
+            self._quality = quality
         bar = Bar(
             self.feed, forming.ts_open, forming.ts_close, data.open, data.high, data.low, data.close,
             data.volume, data.turnover, False, None, self._quality, 0, data.extra,
         )  # fmt: skip
-        if now > bar.ts_close:
-            self.late_by(now - bar.ts_close)
+        self.late_by(now - bar.ts_close)
         self.forming = bar
         self.store.replace(bar)
         if self.sink.tells_update:
@@ -204,14 +230,14 @@ class BarTracker:
         self.forming = None
         if closed_by is ClosedBy.DECLARED:
             self.late_by(now - bar.ts_close)
-        self._learn()
+        self._lateness.learn()
         if self._event_ts:
             self._remember_event(bar.ts_open)
         self.store.close(bar)
-        self._expect_next()
+        self._expect_next(now)
         self.sink.tallied(bar)
         self.sink.closed(bar)
-        if bar.quality in _INCOMPLETE and self.spec.has_history and closed_by is not ClosedBy.HISTORY:
+        if bar.quality in INCOMPLETE and self.spec.has_history and closed_by is not ClosedBy.HISTORY:
             self.sink.ask_history(bar.ts_open, bar.ts_close)
 
     def _remember_event(self, ts_open: int) -> None:
@@ -231,15 +257,13 @@ class BarTracker:
             return True
         while self.floor < ts_open:
             if self._is_quiet(self.floor, proved=proved):
-                self._quiet()
+                self.quiet()
                 continue
-            end = self.floor
-            while end < ts_open and not self._is_quiet(end, proved=proved):
-                end = self._grid.next_open(end)
+            end = self._hole_end(ts_open)
             if self.spec.has_history:
-                self._repair(self.floor, end, now)
+                self._ask(self.floor, end, now)
                 return False
-            self._gap(end, "no data, and no proof that the feed was alive")
+            self.gap(end, "no data, and no proof that the feed was alive")
         return True
 
     def _is_quiet(self, ts_open: int, *, proved: bool) -> bool:
@@ -253,31 +277,25 @@ class BarTracker:
             return False
         return proved or connection.last_arrival >= self._grid.close_of(ts_open)
 
-    def _quiet(self) -> None:
+    def _hole_end(self, ts_open: int) -> int:
+        """Return the first bar up to `ts_open` that lies behind the hole at `floor`: we are connected from there on."""
+        up_since = self.connection.up_since if self.connection is not None else None
+        if up_since is None:
+            return ts_open
+        return min(ts_open, max(self._grid.next_open(self.floor), self._grid.first_from(up_since)))
+
+    def quiet(self, closed_by: ClosedBy = ClosedBy.ELAPSED) -> None:
         """Open and close a flat bar at the last close, in one step."""
-        ts_open, last = self.floor, self.store.bars[-1].close
+        ts_open, p = self.floor, self.store.bars[-1].close
         ts_close = self._grid.close_of(ts_open)
         self.floor = self._grid.next_open(ts_open)
         store = self.store
         if self.sink.tells_open:
-            begun = Bar(self.feed, ts_open, ts_close, last, last, last, last, 0.0, 0.0, False, None, Quality.QUIET)
+            begun = Bar(self.feed, ts_open, ts_close, p, p, p, p, 0.0, 0.0, False, None, Quality.QUIET)
             store.open(begun)
             self.sink.opened(begun)
-        bar = Bar(
-            self.feed,
-            ts_open,
-            ts_close,
-            last,
-            last,
-            last,
-            last,
-            0.0,
-            0.0,
-            True,
-            ClosedBy.ELAPSED,
-            Quality.QUIET,
-        )
-        self._learn()
+        bar = Bar(self.feed, ts_open, ts_close, p, p, p, p, 0.0, 0.0, True, closed_by, Quality.QUIET)
+        self._lateness.learn()
         if store.forming:
             store.close(bar)
         else:
@@ -285,7 +303,7 @@ class BarTracker:
         self.sink.tallied(bar)
         self.sink.closed(bar)
 
-    def _gap(self, ts_to: int, reason: str) -> None:
+    def gap(self, ts_to: int, reason: str) -> None:
         """Tell that `[floor, ts_to)` has no bars and go on from there."""
         gap = Gap(self.feed, self.floor, ts_to, reason)
         self.floor = ts_to
@@ -334,241 +352,171 @@ class BarTracker:
         """Move the quiet bars from list index `first` on to a corrected close that they repeat."""
         moved = []
         for index in range(first, self.store.closed_count):
-            quiet = self.store.bars[index]
-            if quiet.quality is not Quality.QUIET or quiet.close == close:
+            before = self.store.bars[index]
+            if before.quality is not Quality.QUIET or before.close == close:
                 break
-            flat = Bar(
-                self.feed, quiet.ts_open, quiet.ts_close, close, close, close, close, 0.0, 0.0, True,
-                quiet.closed_by, Quality.QUIET, quiet.corrected + 1, quiet.extra,
-            )  # fmt: skip
-            self.store.amend(index, flat)
-            moved.append((flat, quiet))
+            moved.append((moved_to(before, close), before))
+            self.store.amend(index, moved[-1][0])
         return moved
 
-    # -- grace --------------------------------------------------------------------------------------------
+    # -- deadlines ----------------------------------------------------------------------------------------
 
     @property
     def grace(self) -> int:
         """How long after a bar's end its timer waits, in ns: the learned lateness within the declared bounds."""
-        bounds = self.spec.grace
-        return min(max(self._worst_lateness, bounds.minimum), bounds.maximum)
+        return self._lateness.grace
 
     def late_by(self, lateness: int) -> None:
-        """Note that data of a bar came `lateness` ns after its end."""
-        self._lateness = max(self._lateness, lateness)
-
-    def _learn(self) -> None:
-        """Forget a sixteenth of the worst lateness a bar, and remember the bar's own with a quarter on top."""
-        worst = self._worst_lateness
-        self._worst_lateness = max(self._lateness + self._lateness // 4, worst - worst // 16)
-        self._lateness = 0
-
-    # -- deadlines ----------------------------------------------------------------------------------------
+        """Note that data of a bar came `lateness` ns after its end (negative: it did not)."""
+        if lateness > 0 and not self._reliving:
+            self._lateness.note(lateness)
 
     def _arm(self, deadline: int) -> None:
         self.deadline = deadline
+        self._overdue = False
         if deadline != NEVER:
             self.sink.rearmed(deadline)
 
-    def _expect_next(self) -> None:
-        """Arm the timer of the bar at `floor`, which closes quietly if nothing comes."""
+    def _rearm(self, now: int) -> None:
+        """Set the timer of the forming bar, or of the bar at `floor`."""
+        if self.connection is not None and self.connection.up_since is None:
+            self.dropped()
+        elif self.forming is not None:
+            self._arm(max(now, self.forming.ts_close + self.grace))
+        else:
+            self._expect_next(now)
+
+    def _expect_next(self, now: int) -> None:
+        """Set the timer of the bar at `floor`, which closes quietly if nothing comes."""
         connection = self.connection
-        if connection is None or connection.up_since is None or not self.store.bars or self.floor < 0:
+        if connection is None or connection.up_since is None or self._reliving or self.floor < 0:
             self.deadline = NEVER
         else:
-            self._arm(self._grid.close_of(self.floor) + self.grace)
+            self._arm(max(now, self._grid.close_of(self.floor) + self.grace))
 
     def fire(self, now: int) -> None:
         """Do what is due at the deadline (`now` is the deadline's own time, or later if proof came later)."""
+        if now < self.deadline and not self._overdue:
+            return  # proof of life for a bar that something else has ended since
         self.deadline = NEVER
-        if self._settling:
-            self._settling = False
+        self._overdue = False
+        if self.settling:
+            self.settling = False
             self.close(ClosedBy.SUPERSEDED, now)
             self._release(now)
-        elif self._repair_until is not None:
-            self._repaired(HistoryBars(self.feed, self.floor, now, (), "no answer in time"), now)
+        elif self._repair.asked_to is not None:
+            self.history(HistoryBars(self.feed, self.floor, self._repair.asked_to, (), "no answer in time"), now)
         elif self.forming is not None:
             self.close(ClosedBy.ELAPSED, now)
         elif self.connection is not None and self.connection.up_since is not None:
             self._end_silent_bar(self.connection, now)
 
     def _end_silent_bar(self, connection: Connection, now: int) -> None:
-        if connection.last_arrival < self._grid.close_of(self.floor):
+        ts_close, grace = self._grid.close_of(self.floor), self.grace
+        if now < ts_close + grace:  # `whole` goes past bars without a word to the timer
+            self._arm(ts_close + grace)
+            return
+        if connection.last_arrival < ts_close:
+            self._overdue = True
             connection.waiting.append(self)  # a dead feed looks like this too: wait for proof of life
             return
-        if self._advance(self._grid.next_open(self.floor), now, proved=False):
-            self._expect_next()
+        end = self._grid.next_open(self.floor)
+        while self._grid.close_of(end) + grace <= now:
+            end = self._grid.next_open(end)
+        if self._advance(end, now, proved=False):
+            self._expect_next(now)
 
     # -- the connection -----------------------------------------------------------------------------------
 
     def connected(self, now: int) -> None:
         """Note that the connection is up; ask history for what was missed, or for the warm-up."""
-        if self.spec.has_history:
-            ts_to = now
-            if self.floor < 0:
-                ts_from = self._back(now, self.spec.warmup_bars + 2)
-            else:
-                last = self.forming.ts_open if self.forming is not None else self.store.bars[-1].ts_open
-                ts_from = self._back(last, 2)
-            self._repair(ts_from, ts_to, now)
-        elif self.forming is not None:
-            self._arm(max(now, self.forming.ts_close + self.grace))
+        if not self.spec.has_history:
+            if not self.settling:
+                self._rearm(now)
+            return
+        if self.floor < 0 or not self._started:
+            self._repair.warming = True
+            ts_from = bars_before(self.spec.grid, now, self.spec.warmup_bars + 2)
         else:
-            self._expect_next()
-
-    def _back(self, ts: int, bars: int) -> int:
-        """Return a time that lies at least `bars` bars before `ts` on a market that never closes."""
-        return max(0, ts - bars * self.spec.feed.interval.ns)
+            last = self.forming.ts_open if self.forming is not None else self.store.bars[-1].ts_open
+            ts_from = bars_before(self.spec.grid, last, 2)
+        self._ask(ts_from, now, now)
 
     def dropped(self) -> None:
         """Note that the connection ended: what is forming is incomplete until somebody completes it."""
-        if self.forming is not None and not self._settling:
+        self._overdue = False
+        if self.settling:
+            return
+        if self.forming is not None:
             self._quality = Quality.GAP
-        if self._repair_until is None and not self._settling:
+        if self._repair.asked_to is None:
             self.deadline = NEVER
 
-    def _repair(self, ts_from: int, ts_to: int, now: int) -> None:
+    def _ask(self, ts_from: int, ts_to: int, now: int) -> None:
         """Hold the live data and ask history for `[ts_from, ts_to)`."""
         if self.held is None:
             self.held = []
-        if self._settling:
-            self._settling = False
-        self._repair_until = now + self.spec.repair_timeout_ns
-        self._arm(self._repair_until)
-        self.sink.ask_history(ts_from, ts_to)
+        self.settling = False
+        self._arm(now + self.spec.repair_timeout_ns)
+        self._repair.ask(ts_from, ts_to)
 
     # -- history ------------------------------------------------------------------------------------------
 
     def history(self, rows: HistoryBars, now: int) -> None:
-        """Take what the venue's history says: the warm-up, the repair of a hole, or a second opinion."""
-        if self._repair_until is not None:
-            self._repaired(rows, now)
-        else:
+        """Take what the venue's history says: the warm-up, the repair of a hole, or a second opinion.
+
+        An answer may come in parts, oldest first: a repair ends with the part that reaches what was asked for.
+        """
+        if self._repair.asked_to is None:
             for row in rows.bars:
-                self._second_opinion(row, now)
-
-    def _second_opinion(self, row: BarUpdate, now: int) -> None:
-        """Compare a closed bar with history's; a difference is a correction."""
-        if self._problem(row, now):
-            self.sink.refused(self._problem(row, now), row)
+                self._repair.second_opinion(row, now)
             return
-        index = self.find_correctable(row.ts_open)
-        if index is None or self._grid.close_of(row.ts_open) > now:
-            return
-        previous = self.store.bars[index]
-        incomplete = previous.quality in _INCOMPLETE
-        if not is_same(row, previous):
-            self.sink.counted("history_mismatch")
-            self.amend(index, row, Quality.REFILLED if incomplete else None)
-        elif incomplete:
-            self.amend(index, row, Quality.REFILLED)
+        self._reliving = True
+        running = self._repair.answer(rows, now)
+        self._reliving = False
+        if running is not None:
+            self.deadline = NEVER
+            self.ready = True
+            if self.held is not None:
+                self.held[:0] = running
+            if self._started:
+                self._release(now)
 
-    def _repaired(self, rows: HistoryBars, now: int) -> None:
-        self._repair_until = None
-        self.deadline = NEVER
-        warming = self.floor < 0 and not self.ready
-        running: list[Data] = []
-        for row in rows.bars:
-            problem = self._problem(row, now)
-            if problem:
-                self.sink.refused(problem, row)
-            elif self._grid.close_of(row.ts_open) > rows.ts_to:
-                running.append(row)
-            elif warming:
-                self._warm(row)
-            else:
-                self._refill(row, now)
-        if not warming:
-            self._close_hole(rows, now, len(running) > 0)
-        if self.held is not None and self.spec.source is Source.CANDLES:
-            self.held[:0] = running
-        if self.ready:
-            self._release(now)
-        self.ready = True  # after the warm-up it is the engine that says when the first hook may run
-
-    def _warm(self, row: BarUpdate) -> None:
-        if self.spec.history_omits_quiet and self.store.bars:
-            while self.floor < row.ts_open:
-                self._warm_one(flat(self.feed, self.floor, self.store.bars[-1].close), Quality.QUIET)
-        if row.ts_open >= self.floor:
-            self._warm_one(row, Quality.OK)
-
-    def _warm_one(self, row: BarUpdate, quality: Quality) -> None:
-        ts_close = self._grid.close_of(row.ts_open)
-        bar = Bar(
-            self.feed, row.ts_open, ts_close, row.open, row.high, row.low, row.close, row.volume,
-            row.turnover, True, ClosedBy.HISTORY, quality, 0, row.extra,
-        )  # fmt: skip
-        self.floor = self._grid.next_open(row.ts_open)
-        self.store.push(bar)
-        self.sink.warmed(bar)
-
-    def _refill(self, row: BarUpdate, now: int) -> None:
-        """Put a row of history where it belongs: the bar cut by the drop, a bar of the hole, or a closed one."""
-        forming = self.forming
-        if forming is not None and row.ts_open == forming.ts_open:
-            self._quality = Quality.REFILLED
-            if not is_same(row, forming):
-                self.replace(row, forming, now)
-            self.close(ClosedBy.HISTORY, now)
-        elif row.ts_open >= self.floor:
-            if forming is not None:
-                self.close(ClosedBy.SUPERSEDED, now)
-            if self.floor < row.ts_open:
-                self._gap(row.ts_open, "the connection was down and history has no bar")
-            self.open(row, now, Quality.REFILLED)
-            self.close(ClosedBy.HISTORY, now)
-        else:
-            self._second_opinion(row, now)
-
-    def _close_hole(self, rows: HistoryBars, now: int, has_running: bool) -> None:
-        """Account for what history said nothing of: a bar cut by the drop closes as GAP, the rest is a gap."""
-        forming = self.forming
-        if forming is not None and forming.ts_close <= rows.ts_to:
-            self.close(ClosedBy.ELAPSED, now)
-        if self.forming is None and self.floor >= 0:
-            end = self.floor
-            while self._grid.close_of(end) <= rows.ts_to:
-                end = self._grid.next_open(end)
-            if end > self.floor:
-                reason = rows.error or "the connection was down and history has no bar"
-                self._gap(end, reason)
+    # -- holding ------------------------------------------------------------------------------------------
 
     def wait(self) -> None:
         """Hold live data until `start`: other feeds of the run are not warm yet."""
         self.held = []
+        self._started = False
 
     def start(self, now: int) -> None:
         """Let through what came during the warm-up; hooks may run from now on."""
-        self._release(now)
+        self._started = True
+        if self._repair.asked_to is None:
+            self._release(now)
 
-    # -- holding ------------------------------------------------------------------------------------------
+    def goes_on(self, ts_open: int) -> bool:
+        """Whether data of the bar at `ts_open` is taken although later data is held: the settling bar and older."""
+        return self.settling and self.forming is not None and ts_open <= self.forming.ts_open
 
     def hold(self, data: Data) -> None:
-        """Keep live data back until what comes before it is settled; while settling, the old bar goes on."""
-        forming = self.forming
-        if self._settling and forming is not None and isinstance(data, BarUpdate) and data.ts_open == forming.ts_open:
-            self._accept(data, forming, data.ts_recv)
-            return
+        """Keep live data back until what comes before it is settled."""
         held = self.held
-        assert held is not None, "nothing is held outside a repair or a settling time"
+        assert held is not None, "nothing is held outside a repair, a settling time or the warm-up"
         held.append(data)
         if len(held) > self.spec.max_held:
             del held[0]
             self.sink.counted("held_overflow")
 
     def _release(self, now: int) -> None:
-        """Let the held data through in the order of its arrival."""
+        """Let the held data through in the order of its arrival; what has to wait again is held again."""
         held, self.held = self.held or [], None
-        for position, data in enumerate(held):
-            if self.held is not None:
-                self.held.extend(held[position:])
-                return
+        self._reliving = True
+        for data in held:
             self.intake(data, now)
-        if self.forming is None and self.held is None:
-            self._expect_next()
-        elif self.forming is not None and self.deadline == NEVER and self.held is None:
-            self._arm(max(now, self.forming.ts_close + self.grace))
+        self._reliving = False
+        if self.held is None:
+            self._rearm(now)
 
     def intake(self, data: Data, now: int) -> None:
         """Take one held piece of data again (a builder that holds trades puts its own function here)."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from operator import attrgetter
-from typing import Final, TypeAlias, overload
+from typing import Final, TypeAlias, cast, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -82,6 +82,10 @@ class BarStore:
         for column in self.columns.values():
             column.forget_from(self.dropped + index)
 
+    def reserve(self, bars: int) -> None:
+        """Keep so many closed bars more: a derived feed is rebuilt from them."""
+        self.keep += bars
+
     def find(self, ts_open: int) -> int | None:
         """Return the list index of the closed bar that opens at `ts_open`, if it is still here."""
         bars = self.bars
@@ -111,8 +115,8 @@ class BarStore:
 class _Column:
     """One field of a store's bars as a contiguous array, brought up to date when it is read.
 
-    The array is never overwritten before its newest bar: when it is full a new one is made, so a view that a
-    strategy kept goes on showing what it showed (but for the bar that was forming then).
+    The array is never overwritten before its newest bar: when it is full, or a bar is corrected, a new one is
+    made, so a view that a strategy kept goes on showing what it showed (but for the bar that was forming then).
     """
 
     __slots__ = ("array", "first", "get", "readonly", "synced", "write")
@@ -121,19 +125,21 @@ class _Column:
         self.get: Callable[[Bar], float] = attrgetter(name)
         self.array = np.empty(0, dtype)
         self.readonly = self.array
-        self.write = self.array.data
+        self.write = cast("memoryview[float]", self.array.data)
         self.first = 0
         self.synced = 0
 
     def forget_from(self, position: int) -> None:
-        """Read again what stands at `position` (counted over all bars ever) and after it."""
-        self.synced = min(self.synced, position)
+        """Read again what stands at `position` (counted over all bars ever) and after it, into a new array."""
+        if position < self.synced:
+            self.synced = position
+            self._use(self.array.copy())
 
     def view(self, store: BarStore, start: int, stop: int) -> npt.NDArray[np.float64 | np.int64]:
         """Return the read-only view of list indices `[start, stop)` of the store."""
         bars, dropped = store.bars, store.dropped
         first, last = dropped + start, dropped + stop
-        if last - self.first > len(self.array) or first < self.first:
+        if last - self.first > len(self.array) or first < self.first or self.synced < first:
             self._renew(first, last)
         synced = max(self.synced, first)
         if synced == last - 1:
@@ -151,9 +157,12 @@ class _Column:
         fresh[: len(kept)] = kept
         self.synced = first + len(kept)
         self.first = first
-        self.array = fresh
-        self.write = fresh.data
-        self.readonly = fresh.view()
+        self._use(fresh)
+
+    def _use(self, array: npt.NDArray[np.float64 | np.int64]) -> None:
+        self.array = array
+        self.write = cast("memoryview[float]", array.data)
+        self.readonly = array.view()
         self.readonly.flags.writeable = False
 
 

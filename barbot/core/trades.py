@@ -13,8 +13,8 @@ from math import fsum, inf
 from typing import TypeAlias
 
 from barbot.core.bars import BarTracker
-from barbot.core.transitions import Data
-from barbot.model.market import BarUpdate, Quality, Trade
+from barbot.core.transitions import Data, is_same
+from barbot.model.market import Bar, BarUpdate, Quality, Trade
 
 Key: TypeAlias = tuple[int, int]
 
@@ -179,13 +179,12 @@ class TradeBuilder:
     def _trade_out_of_line(self, trade: Trade, now: int) -> None:
         """Take a trade that opens a bar, is late, out of order, a duplicate, wrong, or comes during a repair."""
         tracker = self.tracker
-        if tracker.held is not None:
-            tracker.hold(trade)
-            return
-        ts_open = self._grid.floor(trade.ts_event)
+        ts_open = tracker.bar_of(trade.ts_event)
         problem = self._problem(trade, ts_open, now)
         if problem or ts_open is None:
             tracker.sink.refused(problem, trade)
+        elif tracker.held is not None and not tracker.goes_on(ts_open):
+            tracker.hold(trade)
         elif tracker.forming is not None and ts_open == tracker.forming.ts_open:
             self._within(trade, now)
         elif ts_open >= tracker.floor:
@@ -203,7 +202,7 @@ class TradeBuilder:
             return "negative_volume"
         if ts_open is None:
             return "outside_session"
-        if trade.ts_event > now + self.tracker.spec.skew_ns:
+        if min(ts_open, trade.ts_event) > now + self.tracker.spec.skew_ns:  # a pre-market trade precedes its bar
             return "from_the_future"
         return ""
 
@@ -223,8 +222,10 @@ class TradeBuilder:
         total.fold()
         total.seen = None
         self._closed[total.ts_open] = total
-        if len(self._closed) > self.tracker.spec.window + 1:
-            del self._closed[next(iter(self._closed))]
+        window = self.tracker.spec.window
+        if len(self._closed) > 2 * window + 64:  # quiet bars that got a late trade stand in it out of order
+            for ts_open in sorted(self._closed)[:-window]:
+                del self._closed[ts_open]
 
     def _within(self, trade: Trade, now: int) -> None:
         """Take a trade of the forming bar that is out of order, carries no sequence, or is a duplicate."""
@@ -238,8 +239,7 @@ class TradeBuilder:
         self._last_sequence = max(self._last_sequence, trade.sequence)
         self._stale = True
         self._now = now
-        if now > total.ts_close:
-            self.tracker.late_by(now - total.ts_close)
+        self.tracker.late_by(now - total.ts_close)
         if self.tracker.sink.tells_update:
             self.refresh()
 
@@ -251,20 +251,30 @@ class TradeBuilder:
             tracker.sink.counted("too_late")
             return
         previous = tracker.store.bars[index]
-        total = self._closed.get(ts_open)
-        if self._sum is not None and self._sum.ts_open == ts_open:
-            total = self._sum
-        if total is None and previous.quality is Quality.QUIET:
-            total = self._closed[ts_open] = TradeSum(ts_open, previous.ts_close)
-        if total is None or previous.quality is Quality.REFILLED:
+        total = self._total_of(previous, now)
+        if total is None:
             tracker.sink.counted("late_but_from_history")  # history had it already, and knows better
-            return
-        if total.is_duplicate(trade):
+        elif total.is_duplicate(trade):
             tracker.sink.counted("duplicate")
-            return
-        total.add(trade)
-        tracker.late_by(now - previous.ts_close)
-        tracker.amend(index, total.state(self._feed, now))
+        else:
+            total.add(trade)
+            tracker.late_by(now - previous.ts_close)
+            state = total.state(self._feed, now)
+            if is_same(state, previous) and previous.quality is not Quality.QUIET:
+                tracker.sink.counted("late_but_changes_nothing")
+            else:
+                tracker.amend(index, state)
+
+    def _total_of(self, bar: Bar, now: int) -> TradeSum | None:
+        """Return the sum that made a closed bar, an empty one for a quiet bar, None if history made the bar."""
+        total = self._closed.get(bar.ts_open)
+        if self._sum is not None and self._sum.ts_open == bar.ts_open:
+            total = self._sum
+        if total is None and bar.quality is Quality.QUIET:
+            total = self._closed[bar.ts_open] = TradeSum(bar.ts_open, bar.ts_close)
+        elif total is not None and not is_same(total.state(self._feed, now), bar):
+            return None
+        return total
 
     def refresh(self) -> None:
         """Bring the forming bar up to date with the trades that came since somebody last looked."""
@@ -274,7 +284,8 @@ class TradeBuilder:
         forming, total = self.tracker.forming, self._sum
         if forming is not None and total is not None:
             state = total.state(self._feed, self._now)
-            self.tracker.replace(state, forming, self._now)
+            if not is_same(state, forming):
+                self.tracker.replace(state, forming, self._now)
 
     def intake(self, data: Data, now: int) -> None:
         """Take a trade again that was held back during a repair."""
