@@ -146,7 +146,7 @@ def draw_price(axes: ModuleType, walk: Walk, ts_from: int, ts_to: int, *, is_clo
     for side, marker, colour, label in ((Side.BUY, "^", UP, "bought"), (Side.SELL, "v", DOWN, "sold")):
         points = [(time_of(ts), price) for ts, of, price in walk.fills if of is side and ts_from <= ts < ts_to]
         size = 60 if is_close else 14
-        axes.scatter([x for x, _ in points], [y for _, y in points], size, colour, marker, label=label, zorder=3)
+        axes.scatter([x for x, _ in points], [y for _, y in points], size, colour, marker=marker, label=label, zorder=3)
     axes.legend(frameon=False, ncols=4, loc="best", fontsize=9)
 
 
