@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from barbot.errors import ConfigError
-from barbot.providers.base import ENTRY_POINTS, find_provider, provider_names
+from barbot.providers.base import ENTRY_POINTS, Sends, find_provider, provider_names
 from barbot.providers.native import PROVIDER
 
 PLUGIN = """
@@ -91,3 +91,14 @@ def test_looking_up_names_loads_no_provider() -> None:
     root = Path(__file__).resolve().parents[2]
     done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
+
+
+def test_the_native_frames_have_variants_for_other_venues() -> None:
+    assert provider_names()[:3] == ["native", "native-history", "native-trades"]
+    history, trades = find_provider("native-history"), find_provider("native-trades")
+    assert (history.name, history.has_history, history.declares_close, history.sends) == (
+        "native-history", True, False, Sends.BOTH,
+    )  # fmt: skip
+    assert (trades.name, trades.has_history, trades.declares_close, trades.sends) == (
+        "native-trades", False, False, Sends.TRADES,
+    )  # fmt: skip
