@@ -1,0 +1,126 @@
+"""`barbot run`: a strategy over a recorded feed, on paper. Floor 5."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import typer
+
+from barbot.cli import options
+
+if TYPE_CHECKING:
+    from barbot.report.result import RunResult
+    from barbot.run.plan import RunPlan
+
+TRACEBACK: Final = "barbot.traceback"
+"""The key of the command's context that asks for tracebacks."""
+
+
+def run(
+    ctx: typer.Context,
+    strategy: options.StrategyFile,
+    feed: options.Feeds = None,
+    name: options.Name = None,
+    param: options.Params = None,
+    config: options.ConfigFile = None,
+    cash: options.Cash = None,
+    fee_bps: options.FeeBps = None,
+    ts_from: options.TimeFrom = None,
+    ts_to: options.TimeTo = None,
+    speed: options.Speed = None,
+    label: options.Label = None,
+    zone: options.Zone = None,
+    interval: options.BarLength = None,
+    intrabar: options.Intrabar = None,
+    missing: options.Missing = None,
+    check: options.Check = False,
+    on_error: options.OnError = None,
+    audit: options.Audit = None,
+    runs_dir: options.RunsDir = None,
+    run_dir: options.RunDir = True,
+    report: options.Report = True,
+    as_json: options.AsJson = False,
+    log_level: options.LogLevel = None,
+    with_traceback: options.Traceback = False,
+) -> None:
+    """Run a strategy over a recorded feed, with paper orders.
+
+    Ctrl-C stops cleanly: the result is printed, the run directory complete; a second Ctrl-C stops at once.
+    """
+    ctx.meta[TRACEBACK] = with_traceback or log_level == "debug"
+    from barbot.cli.planning import Request, make_plan
+
+    flags: dict[str, object] = {
+        "run.cash": cash,
+        "paper.maker_fee_bps": fee_bps,
+        "paper.taker_fee_bps": fee_bps,
+        "run.speed": speed,
+        "feed.label": label,
+        "feed.zone": zone,
+        "feed.intrabar": intrabar,
+        "feed.missing": missing,
+        "run.check": check or None,
+        "run.on_error": on_error,
+        "run.audit": audit,
+        "run.runs_dir": runs_dir,
+    }
+    request = Request(
+        strategy_file=strategy,
+        strategy_name=name,
+        feeds=tuple(feed or ()),
+        params=tuple(param or ()),
+        config_file=config,
+        flags=flags,
+        ts_from=ts_from,
+        ts_to=ts_to,
+        interval=interval,
+        keep=run_dir,
+    )
+    _finish(play(make_plan(request), log_level), with_report=report, as_json=as_json)
+
+
+def play(plan: RunPlan, log_level: str | None) -> RunResult:
+    """Run the plan to its end or to Ctrl-C, showing how far it is; return the result.
+
+    Raises:
+        BarbotError: the feed or the strategy failed.
+    """
+    from threading import Event
+
+    from barbot.cli.interrupt import stopping
+    from barbot.cli.lines import RunLog
+    from barbot.cli.progress import ProgressBar
+    from barbot.cli.terminal import errors
+    from barbot.report.result import result_of
+    from barbot.run.replay import Replay
+    from barbot.timing.clock import SystemClock
+
+    console = errors()
+    stop = Event()
+    with ProgressBar(console) as bar:
+        lines = RunLog(log_level, bar.stream)
+        replay = Replay(plan, clock=SystemClock(), listener=lines.listener)
+        with stopping(stop):
+            outcome = replay.run(stop=stop, progress=bar)
+    if held_back := lines.held_back():
+        console.out(f"Not shown: {held_back}; --log-level warning shows them all", highlight=False)
+    return result_of(outcome)
+
+
+def _finish(result: RunResult, *, with_report: bool, as_json: bool) -> None:
+    """Write the result and the report into the run directory, and print the result."""
+    from barbot.cli.table import show_result
+    from barbot.cli.terminal import output, print_json
+    from barbot.report.html import write_report
+    from barbot.report.result import encode_result, write_result
+
+    if result.run_dir is not None:
+        folder = Path(result.run_dir)
+        write_result(result, folder)
+        if with_report:
+            write_report(folder)
+    if as_json:
+        print_json(encode_result(result))
+    else:
+        show_result(output(), result)

@@ -1,0 +1,33 @@
+"""NAME: say in one line what the strategy does.
+
+barbot run FILE --feed FEED
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from barbot import EMA, Bar, History, Strategy
+
+
+class NewStrategy(Strategy):
+    """Long while the close is above its average, flat otherwise."""
+
+    feeds = ["kucoin:BTC-USDT@1m"]
+
+    length: Annotated[int, Field(ge=2)] = 20
+    quantity: Annotated[float, Field(gt=0)] = 0.01
+
+    def on_start(self) -> None:
+        self.average = self.indicator(EMA(self.length))
+
+    def on_bar_close(self, bar: Bar, history: History) -> None:
+        if not self.average.ready:
+            return
+        above = bar.close > self.average.value
+        if above and not self.position:
+            self.buy(self.quantity)
+        elif not above and self.position:
+            self.close()
