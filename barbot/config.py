@@ -305,10 +305,11 @@ def load(file: Path | None = None, flags: Mapping[str, object] | None = None) ->
     try:
         return Settings.model_validate(_merge(sources))
     except ValidationError as error:
-        complaints = [_explain(detail, sources) for detail in error.errors(include_url=False)]
+        found = [_explain(detail, sources) for detail in error.errors(include_url=False)]
+    complaints = {str(complaint): complaint for complaint in found}  # one flag may set two keys
     if len(complaints) == 1:
-        raise complaints[0]
-    raise ConfigError("\n".join(str(complaint) for complaint in complaints))
+        raise found[0]
+    raise ConfigError("\n".join(complaints))
 
 
 class _Source(msgspec.Struct, frozen=True):

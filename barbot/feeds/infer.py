@@ -17,14 +17,15 @@ def step_of(times: Int64s, instruments: Int64s | None, *, has_sessions: bool) ->
     """Return the usual step between neighbouring rows of one instrument in ns, None if there is none.
 
     It is the smallest one: rows that are missing only make steps longer. With sessions it is the commonest
-    instead, because the stub before a lunch break is shorter than the bars of the file.
+    instead, because the stub before a lunch break is shorter than the bars of the file. Steps back count as
+    steps: a file that is not sorted is refused for that, by the reader, and not for a length it does not have.
     """
     if instruments is None:
-        steps = np.diff(times)
+        steps = np.abs(np.diff(times))
     else:
         order = np.argsort(instruments, kind="stable")
         same = np.diff(instruments[order]) == 0
-        steps = np.diff(times[order])[same]
+        steps = np.abs(np.diff(times[order])[same])
     steps = steps[steps > 0]
     if not steps.size:
         return None

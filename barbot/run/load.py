@@ -53,8 +53,8 @@ def check_strategy(strategy: type[Strategy]) -> list[FeedId]:
     parameters_of(strategy)
     if strategy.quiet not in ("emit", "skip"):
         raise ConfigError(f"quiet = {strategy.quiet!r}", where=strategy.__name__, remedy='Write "emit" or "skip"')
-    feeds = strategy.feeds
-    if isinstance(feeds, str) or not isinstance(feeds, (list, tuple)) or not feeds:
+    feeds: object = strategy.feeds
+    if not isinstance(feeds, (list, tuple)) or not feeds:
         raise ConfigError(
             "it names no feeds", where=f"{strategy.__name__}.feeds", remedy='Write feeds = ["kucoin:BTC-USDT@1m"]'
         )
@@ -79,13 +79,13 @@ def _classes_in(path: Path) -> list[type[Strategy]]:
         raise
     except SyntaxError as error:
         raise ConfigError(
-            f"syntax error: {error.msg}", where=f"{error.filename or path}:{error.lineno}", remedy="Mend the line"
+            f"syntax error: {error.msg}", where=f"{_shown(error.filename, path)}:{error.lineno}", remedy="Mend the line"
         ) from error
     except Exception as error:  # the user's module may raise anything while it is imported
         line = traceback.extract_tb(error.__traceback__)[-1]
         raise ConfigError(
             f"{type(error).__name__} while it was loaded: {error}",
-            where=f"{line.filename}:{line.lineno}",
+            where=f"{_shown(line.filename, path)}:{line.lineno}",
             remedy="Mend the line; a strategy file must load without data or network",
         ) from error
     finally:
@@ -95,3 +95,8 @@ def _classes_in(path: Path) -> list[type[Strategy]]:
         for value in vars(module).values()
         if inspect.isclass(value) and issubclass(value, Strategy) and value.__module__ == module.__name__
     ]
+
+
+def _shown(file: str | None, path: Path) -> str:
+    """Return the strategy's own file as the user named it, any other as Python names it."""
+    return str(path) if file is None or Path(file) == path.resolve() else file

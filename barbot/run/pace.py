@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from threading import Event
+from typing import Final
 
 from barbot.timing.clock import stopwatch
 from barbot.timing.interval import SECOND
+
+_LONGEST_S: Final = 0.25
+"""A signal is handled between two waits: on Windows one that waits does not notice Ctrl-C."""
 
 
 class Pacer:
@@ -23,5 +27,7 @@ class Pacer:
         if self._started is None:
             self._started, self._first = stopwatch(), ts
         due = self._started + (ts - self._first) / SECOND / self._speed
-        remaining = due - stopwatch()
-        return not (self._stop.wait(remaining) if remaining > 0 else self._stop.is_set())
+        while (remaining := due - stopwatch()) > 0:
+            if self._stop.wait(min(remaining, _LONGEST_S)):
+                return False
+        return not self._stop.is_set()
