@@ -116,7 +116,7 @@ class HookSlow(msgspec.Struct, frozen=True, array_like=True, tag="hook_slow"):
     ts: int
 
 
-class Equity(msgspec.Struct, frozen=True):
+class Equity(msgspec.Struct, frozen=True, gc=False):
     """A point of the equity curve: cash and positions at `ts`, by currency. Not in the audit list."""
 
     ts: int

@@ -28,6 +28,7 @@ from barbot.model.order import ExecutionReport, Fill, Order, OrderIntent, OrderT
 
 _ZERO: Final = Decimal(0)
 _CACHED_QUANTITIES: Final = 4096
+_NO_MARKS: Final[dict[str, float]] = {}
 
 
 class Submit(msgspec.Struct, frozen=True):
@@ -56,6 +57,7 @@ class House(Protocol):
 
     def window(self, feed: str) -> History: ...
     def attach(self, indicator: Indicator, feed: str | None) -> None: ...
+    def stir(self, *, busy: bool) -> None: ...
 
 
 class TradingDesk:
@@ -77,11 +79,13 @@ class TradingDesk:
         """Whether `depart` has something to do."""
         self._prefix = prefix
         self._fee_rate = fee_rate
+        self._is_margin = gate.needs_marks
         self._count = 0
         self._commands: list[Command] = []
         self._notices: list[Order | Fill] = []
         self._lanes: dict[str, list[Lane]] = {}
         self._quantities: dict[tuple[str, object], Decimal] = {}
+        self._flat_amounts: tuple[tuple[str, Decimal], ...] | None = None
 
     def bind(self, engine: House) -> None:
         """Learn which lanes there are: marks and positions are theirs."""
@@ -115,6 +119,7 @@ class TradingDesk:
         notices.clear()
         commands, self._commands = self._commands, []
         self.busy = False
+        engine.stir(busy=False)
         return commands
 
     def discard(self) -> None:
@@ -122,6 +127,11 @@ class TradingDesk:
         self._commands.clear()
         self._notices.clear()
         self.busy = False
+        self._engine.stir(busy=False)
+
+    def _stir(self) -> None:
+        self.busy = True
+        self._engine.stir(busy=True)
 
     def order(
         self,
@@ -153,7 +163,7 @@ class TradingDesk:
     def _send(self, intent: OrderIntent, instrument: Instrument) -> Order:
         now = self._engine.now
         answer = self.gate.check(intent, self._context(instrument, now))
-        self.busy = True
+        self._stir()
         if isinstance(answer, Refusal):
             order = self.book.refuse(intent, answer.reason, now)
             self.audit.append(OrderRefused(intent.client_order_id, answer.rule, answer.reason, now))
@@ -176,6 +186,7 @@ class TradingDesk:
             mark=self.mark(instrument.id),
             quality=quality,
             fee_rate=self._fee_rate,
+            marks=self.marks() if self._is_margin else _NO_MARKS,
         )
 
     def _instrument(self, instrument: str | None) -> Instrument:
@@ -230,7 +241,7 @@ class TradingDesk:
         self._commands.append(CancelOrder(name, pending.instrument))
         if self._engine.hooks.order is not None:
             self._notices.append(pending)
-        self.busy = True
+        self._stir()
 
     # -- in -----------------------------------------------------------------------------------------------
 
@@ -246,15 +257,16 @@ class TradingDesk:
         hooks = self._engine.hooks
         if hooks.order is not None:
             self._notices.append(result)
-            self.busy = True
+            self._stir()
         fill = report.fill
         if fill is not None:
             self._book_fill(fill)
             if hooks.fill is not None:
                 self._notices.append(fill)
-                self.busy = True
+                self._stir()
 
     def _book_fill(self, fill: Fill) -> None:
+        self._flat_amounts = None
         trip = self.ledger.apply(fill, self.instruments[fill.instrument])
         self.audit.append(fill)
         if trip is not None:
@@ -336,10 +348,19 @@ class TradingDesk:
         return self.ledger.unrealised(instrument, self.mark(instrument))
 
     def sample_equity(self, now: int) -> None:
-        """Add the point of the equity curve at `now`."""
-        marks = self.marks()
-        amounts = tuple((currency, self.ledger.equity(marks, currency)) for currency in self.ledger.currencies())
+        """Add the point of the equity curve at `now`; while flat that is the cash, worked out once."""
+        amounts = self._flat_amounts
+        if amounts is None:
+            marks = self.marks()
+            amounts = tuple((currency, self.ledger.equity(marks, currency)) for currency in self.ledger.currencies())
+            if not marks:
+                self._flat_amounts = amounts
         self.curve.append(Equity(now, amounts))
+
+    def turn_day(self, now: int) -> None:
+        """Let the risk gate remember the equity of the day's start, if a new UTC day has begun."""
+        if now >= self.gate.ts_next_day:
+            self.gate.start_day(now, self.ledger, self.marks())
 
     # -- the rest of what a strategy may ask --------------------------------------------------------------
 

@@ -10,9 +10,9 @@ the commands, where events come from and who moves the clock is the business of 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from heapq import heappop, heappush
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, NamedTuple, TypeAlias
 
 import msgspec
 
@@ -44,7 +44,7 @@ from barbot.model.market import (
 )
 from barbot.model.order import ExecutionReport
 from barbot.timing.clock import iso
-from barbot.timing.interval import MINUTE
+from barbot.timing.interval import HOUR
 
 Event: TypeAlias = MarketEvent | ExecutionReport
 
@@ -58,7 +58,15 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
     on_error: Literal["stop", "continue"] = "stop"
     check: bool = False
     hook_budget_s: float = 0.050
-    equity_every_ns: int = 15 * MINUTE
+    equity_every_ns: int = HOUR
+
+
+class Departure(NamedTuple):
+    """Why `Engine.advance` stopped: what leaves at `now`, and an event that was taken but not stepped over yet."""
+
+    now: int
+    commands: Sequence[Command]
+    overtaken: tuple[int, MarketEvent] | None
 
 
 class Engine:
@@ -103,8 +111,10 @@ class Engine:
         self._by_instrument: dict[str, list[BarTracker]] = {}
         self._connections: dict[str, Connection] = {}
         self._timers: list[tuple[int, int, int, Lane]] = []
-        self._deadline = NEVER
         self._next_equity = NEVER
+        self._next_deadline = NEVER
+        self._wake_at = NEVER
+        """`_next_deadline`, or the beginning of time while something wants to leave: one check for both."""
         self._started = False
         self.unknown: Counter[str] = Counter()
         for order, spec in enumerate(specs):
@@ -112,6 +122,7 @@ class Engine:
                 raise ConfigError(f"no instrument is known for {spec.id}", remedy="Add it under [instruments]")
             self._add(spec, order)
         self._default = next(lane for lane in self.lanes.values() if not lane.spec.is_hidden)
+        self._whole = {name: self._whole_path(name) for name in self._trackers}
         desk.bind(self)
         strategy._desk = desk
         self._handlers: dict[type, Callable[..., None]] = {
@@ -144,6 +155,11 @@ class Engine:
             self._by_instrument.setdefault(spec.feed.instrument, []).append(tracker)
         self.lanes[spec.id] = lane
 
+    def _whole_path(self, feed: str) -> Callable[[Bar, int], None]:
+        """Return what takes the whole bars of `feed`; under `--check` nothing may pass the checker by."""
+        tracker = self._trackers[feed]
+        return tracker.whole if self.settings.check else self.lanes[feed].whole_path(tracker)
+
     # -- the step -----------------------------------------------------------------------------------------
 
     def start(self, now: int) -> Sequence[Command]:
@@ -159,6 +175,9 @@ class Engine:
     def step(self, now: int, events: Sequence[Event]) -> Sequence[Command]:
         """Let due deadlines fire, apply `events` in order, and return what has to leave the house.
 
+        A driver first steps, without events, over every `next_deadline` before `now`, so that what those hooks
+        ask for leaves at its own time.
+
         Args:
             now: ns since the epoch UTC, never before that of the step before.
             events: what arrived with this stamp; empty when only a deadline woke the driver.
@@ -168,15 +187,45 @@ class Engine:
             ContractError: the checker found barbot in breach of its own contract.
         """
         try:
-            if self._deadline < now:
-                self._fire_due(now - 1)
             self.now = now
             handlers = self._handlers
             for event in events:
-                handlers[type(event)](event)
-            if self._deadline <= now:
+                handlers[event.__class__](event)
+            if self._next_deadline <= now:
                 self._fire_due(now)
             return self.desk.depart() if self.desk.busy else NOTHING
+        except BarbotError:
+            raise
+        except Exception as error:
+            raise self._blame(error) from error
+
+    def advance(self, stamped: Iterator[tuple[int, MarketEvent]]) -> Departure:
+        """Step over each (now, event) until something has to leave the house, or to the end: `step` in a loop.
+
+        A deadline at the very `now` of an event fires when the next event comes; step without events at the end.
+
+        Raises:
+            StrategyError, ContractError: see `step`.
+        """
+        handlers, whole = self._handlers, self._whole
+        now = self.now
+        try:
+            for now, event in stamped:
+                if self._wake_at < now:
+                    if not self.desk.busy:
+                        self._fire_due(now - 1)
+                    if self.desk.busy:
+                        return Departure(self.now, self.desk.depart(), (now, event))
+                self.now = now
+                if event.__class__ is Bar:
+                    try:
+                        take = whole[event.feed]  # type: ignore[union-attr]  # it is a Bar
+                    except KeyError:
+                        take = self._unknown_bar
+                    take(event, now)  # type: ignore[arg-type]  # it is a Bar
+                else:
+                    handlers[event.__class__](event)
+            return Departure(now, self.desk.depart() if self.desk.busy else NOTHING, None)
         except BarbotError:
             raise
         except Exception as error:
@@ -198,7 +247,7 @@ class Engine:
     @property
     def next_deadline(self) -> int:
         """When the engine wants to be stepped even if nothing arrives; `NEVER` if it does not."""
-        return self._deadline
+        return self._next_deadline
 
     def _blame(self, error: Exception) -> Exception:
         """Return the StrategyError that names the hook, or the error itself if no hook was running."""
@@ -218,16 +267,17 @@ class Engine:
     def rearmed(self, lane: Lane, deadline: int) -> None:
         """Note that the tracker of `lane` wants to be woken at `deadline`; one it had before is void."""
         heappush(self._timers, (deadline, lane.spec.feed.interval.ns, lane.order, lane))
-        self._deadline = min(self._timers[0][0], self._next_equity)
+        self._plan_wake()
 
     def _fire_due(self, until: int) -> None:
         """Fire every deadline up to `until`, each at its own time; shorter bars first, then as subscribed."""
-        while self._deadline <= until:
-            if self._next_equity <= self._deadline:
+        while self._next_deadline <= until:
+            if self._next_equity == self._next_deadline:
                 self.now = self._next_equity
                 self.desk.sample_equity(self.now)
+                self.desk.turn_day(self.now)
                 every = self.settings.equity_every_ns
-                self._next_equity += every * max(1, (until - self._next_equity) // every + 1)
+                self._next_equity += every + (until - self._next_equity) // every * every
             else:
                 deadline, _, _, lane = heappop(self._timers)
                 tracker = self._trackers[lane.feed]
@@ -236,17 +286,25 @@ class Engine:
                     tracker.fire(deadline)
                     if not self._started:
                         self._begin_if_ready(deadline)
-            first = self._timers[0][0] if self._timers else NEVER
-            self._deadline = min(first, self._next_equity)
+            self._plan_wake()
+
+    def _plan_wake(self) -> None:
+        first = self._timers[0][0] if self._timers else NEVER
+        self._next_deadline = min(first, self._next_equity)
+        if not self.desk.busy:
+            self._wake_at = self._next_deadline
+
+    def stir(self, *, busy: bool) -> None:
+        """Be told by the desk that something wants to leave, or that all has left."""
+        self._wake_at = -1 if busy else self._next_deadline
 
     # -- market events ------------------------------------------------------------------------------------
 
     def _whole_bar(self, bar: Bar) -> None:
-        tracker = self._trackers.get(bar.feed)
-        if tracker is None:
-            self._unknown_id(bar.feed, bar)
-        else:
-            tracker.whole(bar, self.now)
+        self._whole.get(bar.feed, self._unknown_bar)(bar, self.now)
+
+    def _unknown_bar(self, bar: Bar, _now: int) -> None:
+        self._unknown_id(bar.feed, bar)
 
     def _candle(self, update: BarUpdate) -> None:
         tracker = self._trackers.get(update.feed)
@@ -352,10 +410,11 @@ class Engine:
 
     def _begin(self, now: int) -> None:
         self._started = True
-        self.desk.sample_equity(self.now)
+        self.desk.sample_equity(now)
+        self.desk.turn_day(now)
         every = self.settings.equity_every_ns
         self._next_equity = now - now % every + every
-        self._deadline = min(self._deadline, self._next_equity)
+        self._plan_wake()
         if self.hooks.start is not None:
             self.hooks.start()
 

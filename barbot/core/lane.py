@@ -8,20 +8,19 @@ that bar, and derived windows hold it already; of bars ending together the short
 from __future__ import annotations
 
 from collections import Counter, deque
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Final, Protocol
 
 from barbot.core.audit import AuditRecord, Corrected, DataRefused, Gapped, HistoryAsked, Opened, Updated
+from barbot.core.bars import BarTracker
 from barbot.core.derived import DerivedBars
-from barbot.core.history import BarStore, History
+from barbot.core.history import TURN_BARS, BarStore, History
 from barbot.core.hooks import BoundHooks
 from barbot.core.indicators import Indicator
 from barbot.core.spec import FeedSpec
 from barbot.core.transitions import Data
 from barbot.model.market import Bar, ClosedBy, Gap, Quality
-
-CHECKPOINT_BARS: Final = 64
-"""Indicators are photographed after so many closed bars, so that a correction replays no more than these."""
 
 _ZERO: Final = Decimal(0)
 
@@ -51,7 +50,8 @@ class Lane:
         self.notes = audit
         self.order = order
         self.skip_quiet = skip_quiet
-        self.store = BarStore(max(window, spec.window) + CHECKPOINT_BARS)
+        self.store = BarStore(max(window, spec.window) + TURN_BARS)
+        self.store.at_turn = self._turned
         self.window = History(self.feed, self.store, window)
         self.indicators: list[Indicator] = []
         self.derived: list[tuple[DerivedBars, Lane]] = []
@@ -59,7 +59,7 @@ class Lane:
         self.tally: Counter[tuple[ClosedBy | None, Quality]] = Counter()
         self.counts: Counter[str] = Counter()
         self.refusals: Counter[str] = Counter()
-        self.closed_bars = 0
+        self._updates: list[Callable[[Bar], None]] = []
         self._ts_first = 0
         self.warmed_bars = 0
         self._checkpoints: list[tuple[int, list[tuple[tuple[float, ...], ...]]]] = []
@@ -81,9 +81,19 @@ class Lane:
         self.tells_open = True
 
     @property
+    def closed_bars(self) -> int:
+        """How many bars were closed since the warm-up."""
+        return self.store.dropped + self.store.closed_count - self.warmed_bars
+
+    @property
     def ts_first(self) -> int:
-        """When the first closed bar opened, 0 without one."""
+        """When the first bar after the warm-up opened, 0 without one."""
+        self._note_first()
         return self._ts_first
+
+    def _note_first(self) -> None:
+        if not self._ts_first and self.closed_bars:
+            self._ts_first = self.store.bars[max(0, self.warmed_bars - self.store.dropped)].ts_open
 
     @property
     def ts_last(self) -> int:
@@ -130,13 +140,8 @@ class Lane:
 
     def closed(self, bar: Bar) -> None:
         """Tell CLOSE: indicators and derived windows first, then this feed's hook, then the derived feeds'."""
-        for indicator in self.indicators:
-            indicator.update(bar)
-        self.closed_bars = count = self.closed_bars + 1
-        if count == 1:
-            self._ts_first = bar.ts_open
-        if not count & (CHECKPOINT_BARS - 1):
-            self._checkpoint()
+        for update in self._updates:
+            update(bar)
         derived = self.derived
         if derived:
             for bars, _ in derived:
@@ -144,12 +149,41 @@ class Lane:
             for bars, _ in derived:
                 bars.absorb(bar)
         self.audit.append(bar)
-        if self._on_close is not None and not (bar.quality is Quality.QUIET and self.skip_quiet):
+        if self._on_close is not None and not (self.skip_quiet and bar.quality is Quality.QUIET):
             self.host.lane = self
             self._on_close(bar, self.window)
         if derived:
             for bars, _ in derived:
                 bars.announce(bar)
+
+    def whole_path(self, tracker: BarTracker) -> Callable[[Bar, int], None]:
+        """Return the shortest way for whole bars: `tracker.whole` with what it calls written out in one function.
+
+        It takes the bars that are in order, when nothing but the close is to be told, and leaves all others to
+        the tracker. It is half the cost of a replayed bar that this saves five calls (0.4 us).
+        """
+        step, hook = self.spec.grid.step, self._on_close
+        if step is None or hook is None or self.tells_open or self.skip_quiet:
+            return tracker.whole
+        store, bars, updates, window, host = self.store, self.store.bars, self._updates, self.window, self.host
+        append, audit, length = bars.append, self.audit.append, step
+
+        def whole(bar: Bar, now: int) -> None:
+            ts_open = bar.ts_open
+            if ts_open == tracker.floor and tracker.forming is None and tracker.held is None:
+                tracker.floor = ts_open + length
+                append(bar)
+                if len(bars) >= store.mark:
+                    store.turn()
+                for update in updates:
+                    update(bar)
+                audit(bar)
+                host.lane = self
+                hook(bar, window)
+            else:
+                tracker.whole(bar, now)
+
+        return whole
 
     def corrected(self, bar: Bar, previous: Bar) -> None:
         """Tell a correction: indicators are replayed from before it, derived bars are rebuilt after the hook."""
@@ -175,8 +209,8 @@ class Lane:
     def warmed(self, bar: Bar) -> None:
         """Take a warm-up bar: it fills windows and indicators and calls no hook."""
         self.warmed_bars += 1
-        for indicator in self.indicators:
-            indicator.update(bar)
+        for update in self._updates:
+            update(bar)
         for bars, _ in self.derived:
             bars.warm(bar)
 
@@ -206,17 +240,20 @@ class Lane:
         for bar in closed[-self.window.length :]:
             indicator.update(bar)
         self.indicators.append(indicator)
+        self._updates.append(indicator.update)
         self._checkpoints.clear()
-        self._checkpoint()
+        self._checkpoint(self.store.dropped + self.store.closed_count)
 
-    def _checkpoint(self) -> None:
-        """Photograph the indicators behind the newest closed bar; forget photographs of bars long gone."""
-        if not self.indicators:
-            return
-        position = self.store.dropped + self.store.closed_count
+    def _turned(self) -> None:
+        """Photograph the indicators, which have not seen the newest bar yet."""
+        self._note_first()
+        if self.indicators:
+            self._checkpoint(self.store.dropped + self.store.closed_count - 1)
+
+    def _checkpoint(self, position: int) -> None:
+        """Keep the indicators' state before the bar at `position`; forget states whose bars are gone."""
+        self._checkpoints = [c for c in self._checkpoints if c[0] >= self.store.dropped]
         self._checkpoints.append((position, [indicator.snapshot() for indicator in self.indicators]))
-        if len(self._checkpoints) * CHECKPOINT_BARS > 2 * self.store.limit:
-            self._checkpoints = [c for c in self._checkpoints if c[0] >= self.store.dropped]
 
     def _replay_indicators(self, ts_open: int) -> None:
         """Bring the indicators to where they would be had the corrected bars been so from the start."""
@@ -232,5 +269,5 @@ class Lane:
         for indicator, state in zip(self.indicators, states, strict=True):
             indicator.restore(state)
         for bar in self.store.bars[position - self.store.dropped : self.store.closed_count]:
-            for indicator in self.indicators:
-                indicator.update(bar)
+            for update in self._updates:
+                update(bar)

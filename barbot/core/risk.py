@@ -162,6 +162,11 @@ class RiskGate:
         self._rules = self._active_rules()
         self.ts_next_day = -_NEVER if limits.max_daily_loss is not None else _NEVER
 
+    @property
+    def needs_marks(self) -> bool:
+        """Whether checks go by the equity, so that the newest prices of all positions matter."""
+        return self._limits.is_margin or self._limits.max_daily_loss is not None
+
     def _active_rules(self) -> tuple[Callable[[_Case], _Finding], ...]:
         limits = self._limits
         has_sizes = any(getattr(limits, name) is not None for name in _LIMIT_NAMES[:4])

@@ -1,8 +1,8 @@
 """Rows of a bar file as closed bars, and as a path inside them where that is asked for. Floor 3.
 
 A bar is stamped with its close: what its row tells is not known earlier. Columns become records only when they
-are due, by one `map` over whole columns. Values are not judged here: NaN, crossed prices and times off the grid
-go on to the engine, which refuses and counts them; they only get no path.
+are due, by one `map` over whole columns. What is sound goes on as a `Bar`, which the engine trusts; NaN, crossed
+prices and times off the grid go on as a `BarUpdate`, which it refuses and counts, and get no path.
 """
 
 from __future__ import annotations
@@ -18,9 +18,11 @@ from numpy.typing import NDArray
 from barbot.feeds.batch import FeedEvent, PathPoint
 from barbot.feeds.merge import Part, Slab
 from barbot.feeds.rows import Float64s, Int64s, Rows, Source, by_stamp, chosen, column, spans_of
-from barbot.model.market import Bar
+from barbot.model.market import Bar, BarUpdate
 
 _ROLES: Final = ("open", "high", "low", "close", "volume", "turnover")
+_DEFAULTED: Final = "turnover"
+"""Left to the default of `Bar` where the file has none: a column less to make (25 ns a bar)."""
 _POINTS: Final = 3
 _new_point = cast(
     "Callable[[tuple[FeedEvent, int]], PathPoint]", partial(tuple.__new__, PathPoint)
@@ -28,14 +30,14 @@ _new_point = cast(
 
 
 class _Columns(NamedTuple):
-    """Bars not yet made. `which` is the instrument of each (None: all the first), `fits` whether on the grid."""
+    """Bars not yet made. `which` is the instrument of each (None: all the first), `sound` what the engine will take."""
 
     feeds: list[str]
     which: Int64s | None
     opens: Int64s
     closes: Int64s
     values: tuple[Float64s, ...]
-    fits: NDArray[np.bool_]
+    sound: NDArray[np.bool_]
 
     def build(self, start: int, stop: int) -> list[FeedEvent]:
         """Make the bars of these rows, 0.15 us each."""
@@ -44,8 +46,11 @@ class _Columns(NamedTuple):
             if self.which is None
             else map(self.feeds.__getitem__, self.which[start:stop].tolist())
         )
-        columns = (values[start:stop].tolist() for values in (self.opens, self.closes, *self.values))
-        return list(map(Bar, feeds, *columns))
+        columns = [values[start:stop].tolist() for values in (self.opens, self.closes, *self.values)]
+        bars: list[FeedEvent] = list(map(Bar, feeds, *columns))
+        for row in np.flatnonzero(~self.sound[start:stop]).tolist():
+            bars[row] = _doubted(bars[row])
+        return bars
 
 
 class _Once:
@@ -100,19 +105,21 @@ class BarMaker:
         picked = chosen(self._source.options, span.opens)
         order = by_stamp(span.closes[picked])
         zeros = np.zeros(len(times))
-        found = (column(self._source, rows, role) for role in _ROLES)
+        roles = [role for role in _ROLES if role != _DEFAULTED or role in self._source.roles]
+        found = (column(self._source, rows, role) for role in roles)
+        values = tuple((zeros if values is None else values)[picked][order] for values in found)
         return _Columns(
             feeds=[name + self._suffix for name in self._source.symbols.instruments],
             which=None if rows.instruments is None else rows.instruments[picked][order],
             opens=span.opens[picked][order],
             closes=span.closes[picked][order],
-            values=tuple((zeros if values is None else values)[picked][order] for values in found),
-            fits=span.fits[picked][order],
+            values=values,
+            sound=_are_sound(values) & span.fits[picked][order],
         )
 
     def _path(self, bars: _Columns, once: _Once) -> Part:
         """Return the path through the sound bars: three points each, a third of the bar apart."""
-        rows = np.flatnonzero(_is_sound(bars))
+        rows = np.flatnonzero(bars.sound & (bars.closes - bars.opens >= _POINTS))
         rows = rows[self._is_new(bars, rows)]
         opens, thirds = bars.opens[rows], (bars.closes[rows] - bars.opens[rows]) // _POINTS
         stamps = np.concatenate([opens + point * thirds for point in range(_POINTS)])
@@ -137,10 +144,28 @@ class BarMaker:
         return np.array(new, np.bool_)
 
 
-def _is_sound(bars: _Columns) -> NDArray[np.bool_]:
-    """Return which bars the engine will take: a path through any other would be refused point by point."""
-    first, high, low, last, volume, turnover = bars.values
-    sound = np.isfinite(first) & np.isfinite(high) & np.isfinite(low) & np.isfinite(last)
-    sound &= np.isfinite(volume) & np.isfinite(turnover) & (volume >= 0.0)
-    sound &= (low <= np.minimum(first, last)) & (high >= np.maximum(first, last))
-    return sound & bars.fits & (bars.closes - bars.opens >= _POINTS)
+def _are_sound(values: tuple[Float64s, ...]) -> NDArray[np.bool_]:
+    """Return which rows the engine will take; the others go to it as what it has to judge itself."""
+    first, high, low, last, *amounts = values
+    sound: NDArray[np.bool_] = (low <= np.minimum(first, last)) & (high >= np.maximum(first, last))
+    sound &= (low > -np.inf) & (high < np.inf)
+    for amount in amounts:
+        sound &= (amount >= 0.0) & (amount < np.inf)
+    return sound
+
+
+def _doubted(event: FeedEvent) -> FeedEvent:
+    """Return an unsound bar as an update: the engine checks updates and trusts bars."""
+    assert isinstance(event, Bar), "a slab of bars holds bars"
+    return BarUpdate(
+        event.feed,
+        event.ts_open,
+        event.open,
+        event.high,
+        event.low,
+        event.close,
+        event.volume,
+        event.turnover,
+        is_closed=True,
+        ts_recv=event.ts_close,
+    )

@@ -41,7 +41,7 @@ class ColumnOptions(msgspec.Struct, frozen=True, kw_only=True):
     ts_from: int | None = None
     ts_to: int | None = None
     interval: Interval | None = None
-    chunk_rows: int = 65_536
+    chunk_rows: int = 8_192
 
     def __post_init__(self) -> None:
         if self.chunk_rows < 1:

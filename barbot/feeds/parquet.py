@@ -45,9 +45,7 @@ class ParquetTable:
         self.columns = tuple(types)
         self.aware = frozenset(name for name, kind in types.items() if _is_aware(kind))
         self._shaped = {name: _select(name, kind) for name, kind in types.items()}
-        count, groups = self._ask("SELECT num_rows, num_row_groups FROM parquet_file_metadata($path)").fetchall()[0]
-        self._rows = int(count)
-        self._group = self._rows // max(int(groups), 1)
+        self._rows = int(self._ask("SELECT num_rows FROM parquet_file_metadata($path)").fetchall()[0][0])
         self.rows_hint: int | None = self._rows
         if not self._rows:
             raise FeedError("has no rows", where=path, remedy="Give a file with at least one row")
@@ -55,9 +53,10 @@ class ParquetTable:
     def chunks(self, columns: Sequence[str], rows: int) -> Iterator[Chunk]:
         """Yield the rows in order, at most `rows` at a time.
 
-        A large row group is read in larger blocks than asked for: each starts at the group's beginning.
+        It is read in larger blocks than that: each query starts at the beginning of a row group again (at 64 k
+        rows a query costs 150 ns a row, at 256 k 85).
         """
-        block = max(rows, min(_BLOCK_ROWS, self._group // 4)) if self._group > 4 * rows else rows
+        block = max(rows, _BLOCK_ROWS)
         names = ", ".join(self._shaped[name] for name in columns)
         query = f"SELECT {names} FROM {_FILE} WHERE {_ROW} >= $a AND {_ROW} < $b"
         for start in range(0, self._rows, block):

@@ -189,4 +189,9 @@ class Gap(msgspec.Struct, frozen=True, array_like=True):
 
 
 MarketEvent: TypeAlias = Bar | BarUpdate | Trade | Quote | Connected | Disconnected | Heartbeat | HistoryBars
-"""What a provider or a file feed hands to the engine. A closed `Bar` is the whole of a bar at its end."""
+"""What a provider or a file feed hands to the engine.
+
+A closed `Bar` is the whole of a bar at its end, and whoever hands one over has checked its numbers: finite, high
+and low around open and close, no negative volume, `ts_close` as the grid has it. What is not checked is handed
+over as a `BarUpdate`, which the tracker checks itself.
+"""

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from decimal import Decimal
+from itertools import chain
 from threading import Event
-from typing import Final
+from typing import Final, cast
 
 import msgspec
 
@@ -26,7 +27,7 @@ from barbot.core.paper import PaperVenue
 from barbot.core.risk import Funds, RiskGate
 from barbot.feeds.batch import FeedEvent, PathPoint
 from barbot.model.instrument import FeedId, Instrument
-from barbot.model.market import BarUpdate, MarketEvent, Quality, Quote
+from barbot.model.market import BarUpdate, MarketEvent, Quality
 from barbot.run.outcome import FeedOutcome, RunOutcome
 from barbot.run.pace import Pacer
 from barbot.run.plan import RunPlan
@@ -83,7 +84,7 @@ class Replay:
         self.engine = self._make_engine(instruments)
         funds = Funds(plan.limits, ledger, instruments)
         self.venue = PaperVenue(instruments, plan.paper, self.source.prices, afford=funds)
-        self.trail = Trail(self.desk, folder=self.folder, level=plan.audit, listener=listener)
+        self.trail = Trail(self.desk, currency=self.currency, folder=self.folder, level=plan.audit, listener=listener)
         self._paths: dict[str, bool] = {}
         self._events = 0
         self._first = self._now = 0
@@ -111,6 +112,7 @@ class Replay:
                 self._take(steps, stop, pacer, progress)
                 if stop.is_set():
                     break
+            self._route(self.engine.step(self._now, ()), self._now)
             self.engine.stop(self._now)
         finally:
             self.trail.close()
@@ -141,27 +143,40 @@ class Replay:
                 return
 
     def _pump(self, stamps: Sequence[int], events: Sequence[FeedEvent]) -> None:
-        """Step once an event. The paper venue is shown an event only if it waits for one (or it is a quote)."""
-        step, venue = self.engine.step, self.venue
-        for now, event in zip(stamps, events, strict=True):
-            if event.__class__ is PathPoint:
-                event = self._walk(event)  # type: ignore[arg-type]  # the class was just checked
-            if venue.idle and event.__class__ is not Quote:
-                commands = step(now, (event,))  # type: ignore[arg-type]  # path points were replaced above
+        """Step once an event; the engine goes on alone while no order waits for the market."""
+        engine, venue = self.engine, self.venue
+        stamped: Iterator[tuple[int, MarketEvent]] = zip(stamps, self._walked(events), strict=True)
+        pair: tuple[int, MarketEvent] | None = None
+        while True:
+            if venue.idle and not self.source.has_quotes:
+                departure = engine.advance(chain((pair,), stamped) if pair is not None else stamped)
+                pair = departure.overtaken
+                if pair is None and not departure.commands:
+                    return
+                self._route(departure.commands, departure.now)
             else:
-                reports = venue.match(event, now)  # type: ignore[arg-type]  # as above
-                commands = step(now, (*reports, event)) if reports else step(now, (event,))  # type: ignore[arg-type]
-            if commands:
-                self._route(commands, now)
+                pair = pair or next(stamped, None)
+                if pair is None:
+                    return
+                self._step(pair[0], (pair[1],))
+                pair = None
 
     def _pump_steps(self, stamps: Sequence[int], steps: Sequence[Sequence[MarketEvent]]) -> None:
         """Step once a record of a journal, whatever it came to."""
-        engine, venue = self.engine, self.venue
         for now, events in zip(stamps, steps, strict=True):
+            self._step(now, events)
+
+    def _step(self, now: int, events: Sequence[MarketEvent]) -> None:
+        """Let the deadlines before `now` have their own steps, let the venue answer, and step."""
+        engine, venue = self.engine, self.venue
+        while engine.next_deadline < now:
+            deadline = engine.next_deadline
+            self._route(engine.step(deadline, ()), deadline)
+        if venue.idle and not self.source.has_quotes:
+            self._route(engine.step(now, events), now)
+        else:
             reports = [report for event in events for report in venue.match(event, now)]
-            commands = engine.step(now, (*reports, *events))
-            if commands:
-                self._route(commands, now)
+            self._route(engine.step(now, (*reports, *events) if reports else events), now)
 
     def _route(self, commands: Sequence[Command], now: int) -> None:
         """Hand what left the engine to the venue."""
@@ -170,6 +185,12 @@ class Replay:
                 self.venue.cancel(command.client_order_id, now)
             else:
                 self.venue.submit(command.approved, now)
+
+    def _walked(self, events: Sequence[FeedEvent]) -> Iterable[MarketEvent]:
+        """Return the events with every moment inside a recorded bar turned into an update, as late as can be."""
+        if self.plan.columns.intrabar == "none":
+            return cast("Sequence[MarketEvent]", events)  # without a path there are no path points
+        return (self._walk(event) if isinstance(event, PathPoint) else event for event in events)
 
     def _walk(self, point: PathPoint) -> BarUpdate:
         """Turn a moment inside a recorded bar into an update: the extreme that hurts the open position is first.
@@ -217,7 +238,7 @@ class Replay:
             final_equity=desk.equity(self.currency),
             trades=desk.ledger.statistics(self.currency),
             equity_ts=trail.equity_ts,
-            equity=trail.equity.get(self.currency, type(trail.equity_ts)("d")),
+            equity=trail.equity,
             held_from=trail.held_from,
             held_to=trail.held_to,
             seconds=seconds,

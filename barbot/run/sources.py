@@ -6,14 +6,14 @@ fills at, and yields batches of (stamps, steps): each step is the list of events
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Literal, Protocol
 
 import msgspec
 
 from barbot.core.paper import TRADES
 from barbot.core.spec import FeedSpec, Grace, Source
-from barbot.errors import ConfigError
+from barbot.errors import ConfigError, JournalError
 from barbot.feeds.batch import FeedEvent
 from barbot.feeds.feed import ColumnFeed, open_columns
 from barbot.feeds.options import ColumnOptions, SourceSpec
@@ -24,7 +24,7 @@ from barbot.providers.decode import Undecodable, decode_journal
 from barbot.timing.interval import SECOND
 from barbot.timing.sessions import grid_for
 from barbot.wire.journal import Connect
-from barbot.wire.journal_read import open_reader
+from barbot.wire.journal_read import estimate_records, open_reader
 
 JOURNAL_SUFFIX = ".jsonl.zst"
 _BATCH = 4096
@@ -49,6 +49,8 @@ class RecordedSource(Protocol):
     rows_hint: int | None
     undecodable: int
     warnings: list[str]
+    has_quotes: bool
+    """Whether there may be quotes, which the paper venue must see even if nothing waits for them."""
 
     def steps(self) -> Iterator[Steps]: ...
     def digest(self) -> str: ...
@@ -135,6 +137,7 @@ class ColumnSource:
         self.undecodable = 0
         self.warnings: list[str] = []
         self._has_ticks = bool(self._feed.trades)
+        self.has_quotes = bool(self._feed.quotes)
         offered = list(self._feed.feeds)
         from_trades = [f for f in wanted if f.instrument in self._feed.trades and f not in offered]
         planned = _plan_feeds(wanted, [*offered, *from_trades], derive=derive)
@@ -191,13 +194,16 @@ class JournalSource:
         """Read the header and look for the wanted feeds' connections."""
         self.name = path
         self._path = path
+        self.has_quotes = True
         self._ts_from, self._ts_to = columns.ts_from, columns.ts_to
-        self.rows_hint = None
+        self.rows_hint: int | None = estimate_records(path)
         self.undecodable = 0
         self.warnings: list[str] = []
         with open_reader(path) as reader:
             self.header = reader.header
             served = _served(reader, wanted)
+            if not served and reader.torn:
+                raise JournalError(reader.torn, file=path)
         header = {instrument.id: instrument for instrument in self.header.instruments}
         self.instruments = {
             f.instrument: known.get(f.instrument) or header.get(f.instrument) or Instrument.bare(f.instrument)
@@ -246,7 +252,7 @@ class JournalSource:
         return f"{self.header.run_id}:{self.header.settings_digest}"
 
 
-def _served(reader: Iterator[object], wanted: Sequence[FeedId]) -> dict[str, Provider]:
+def _served(reader: Iterable[object], wanted: Sequence[FeedId]) -> dict[str, Provider]:
     """Return feed id -> provider of its codec, reading on until every wanted instrument was seen."""
     served: dict[str, Provider] = {}
     missing = {feed.instrument for feed in wanted}

@@ -86,9 +86,19 @@ class Trail:
     """Drains an engine's lists; the driver calls `drain` now and then and `close` at the end."""
 
     def __init__(
-        self, desk: TradingDesk, *, folder: Path | None, level: AuditLevel, listener: Listener | None = None
+        self,
+        desk: TradingDesk,
+        *,
+        currency: str,
+        folder: Path | None,
+        level: AuditLevel,
+        listener: Listener | None = None,
     ) -> None:
-        """Write to `folder` (None keeps nothing but digest and counts); `listener` is shown every record."""
+        """Write to `folder` (None keeps nothing but digest and counts); `listener` is shown every record.
+
+        The equity curve in `currency` is kept in memory too (16 bytes a point), for the run's statistics.
+        """
+        self._currency = currency
         self._desk = desk
         self._audit = AuditFile(folder / "audit.jsonl.zst", full=level == "full") if folder and level != "off" else None
         self._store = LedgerStore(folder / "ledger.sqlite") if folder else None
@@ -98,7 +108,7 @@ class Trail:
         self.refused_by_rule: Counter[str] = Counter()
         self.slow_hooks: Counter[str] = Counter()
         self.equity_ts = array("q")
-        self.equity: dict[str, array[float]] = {}
+        self.equity = array("d")
         self.held_from = array("q")
         self.held_to = array("q")
 
@@ -119,10 +129,10 @@ class Trail:
             self._take_trips()
 
     def _take(self, records: list[AuditRecord]) -> None:
-        others = [record for record in records if record.__class__ is not Bar]
-        if not others:
+        if list(map(type, records)).count(Bar) == len(records):
             self._digest.add(records)
         else:
+            others = [record for record in records if record.__class__ is not Bar]
             self._digest.add([record for record in records if record.__class__ in IN_DIGEST])
             self._count(others)
         if self._audit is not None:
@@ -147,12 +157,14 @@ class Trail:
                 self.slow_hooks[record.hook] += 1
 
     def _take_curve(self) -> None:
+        store = self._store
         for point in self._desk.curve:
-            self.equity_ts.append(point.ts)
             for currency, amount in point.amounts:
-                self.equity.setdefault(currency, array("d")).append(float(amount))
-                if self._store is not None:
-                    self._store.add_equity(point.ts, currency, amount)
+                if currency == self._currency:
+                    self.equity_ts.append(point.ts)
+                    self.equity.append(float(amount))
+                if store is not None:
+                    store.add_equity(point.ts, currency, amount)
         self._desk.curve.clear()
 
     def _take_trips(self) -> None:
@@ -176,5 +188,7 @@ class Trail:
         if self._audit is not None:
             self._audit.close()
         if self._store is not None:
-            self._store.finish(self._desk.ledger)
+            self._store.put_positions(self._desk.ledger.positions())
+            self._store.put_cash(self._desk.ledger.balances())
+            self._store.commit()
             self._store.close()
