@@ -23,7 +23,10 @@ from pathlib import Path
 from random import Random
 from typing import Final
 
-import zstandard
+if sys.version_info >= (3, 14):
+    from compression.zstd import CompressionParameter, compress
+else:
+    from backports.zstd import CompressionParameter, compress
 
 MILLISECOND: Final = 1_000_000
 SECOND: Final = 1_000 * MILLISECOND
@@ -302,12 +305,12 @@ def btc_journal() -> bytes:
 
 def journal(blocks: Sequence[tuple[int, int, list[str]]]) -> bytes:
     """Return the blocks (number of the last record, stamp of the first, lines) as docs/journal.md says."""
-    compressor = zstandard.ZstdCompressor(level=19, write_checksum=True, write_content_size=True)
+    options: dict[int, int] = {CompressionParameter.compression_level: 19, CompressionParameter.checksum_flag: 1}
     digest, out = "0" * 64, bytearray()
     for last, ts, lines in blocks:
         text = "".join(f"{line}\n" for line in lines).encode()
         digest = hashlib.sha256(digest.encode() + text).hexdigest()
-        data = compressor.compress(text + compact(["z", last, digest]).encode() + b"\n")
+        data = compress(text + compact(["z", last, digest]).encode() + b"\n", options=options)
         index = struct.pack("<QqII", last, ts, len(data), zlib.crc32(data))
         out += struct.pack("<II", 0x184D2A5B, 28) + index + struct.pack("<I", zlib.crc32(index)) + data
     return bytes(out)

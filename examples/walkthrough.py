@@ -27,9 +27,13 @@ from types import ModuleType
 from typing import Final
 
 import msgspec
-import zstandard
 
 from barbot import HOUR, Bar, Gap, Quality, Side
+
+if sys.version_info >= (3, 14):
+    from compression.zstd import ZstdFile
+else:
+    from backports.zstd import ZstdFile
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 STRATEGY: Final = "strategies/sma_cross.py"
@@ -91,8 +95,7 @@ def read(result: dict[str, object]) -> Walk:
 def audit_of(path: Path) -> Iterator[list[object]]:
     """Yield the records of an audit file: `[kind, ...]` each."""
     with path.open("rb") as file:
-        reader = zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True)
-        for line in io.TextIOWrapper(reader, encoding="utf-8"):
+        for line in io.TextIOWrapper(ZstdFile(file), encoding="utf-8"):
             record = json.loads(line)
             assert isinstance(record, list)
             yield record

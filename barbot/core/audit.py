@@ -142,5 +142,5 @@ AuditRecord: TypeAlias = (
     | HookSlow
 )
 
-IN_DIGEST: Final = frozenset({Bar, Opened, Updated, Corrected, Gapped, Seen, Order, Fill})
+IN_DIGEST: Final[frozenset[type]] = frozenset({Bar, Opened, Updated, Corrected, Gapped, Seen, Order, Fill})
 """The kinds of record that the run's digest is made of."""

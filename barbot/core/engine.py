@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from heapq import heappop, heappush
-from typing import Final, Literal, NamedTuple, TypeAlias
+from typing import Final, Literal, NamedTuple, NoReturn, TypeAlias
 
 import msgspec
 
@@ -29,7 +29,7 @@ from barbot.core.spec import NEVER, FeedSpec, Source
 from barbot.core.strategy import Strategy, hooks_of
 from barbot.core.trades import TradeBuilder
 from barbot.core.transitions import BarSink, Connection
-from barbot.errors import BarbotError, ConfigError, StrategyError
+from barbot.errors import ConfigError, ContractError, StrategyError
 from barbot.model.instrument import Instrument
 from barbot.model.market import (
     Bar,
@@ -194,10 +194,8 @@ class Engine:
             if self._next_deadline <= now:
                 self._fire_due(now)
             return self.desk.depart() if self.desk.busy else NOTHING
-        except BarbotError:
-            raise
         except Exception as error:
-            raise self._blame(error) from error
+            self._reraise(error)
 
     def advance(self, stamped: Iterator[tuple[int, MarketEvent]]) -> Departure:
         """Step over each (now, event) until something has to leave the house, or to the end: `step` in a loop.
@@ -219,17 +217,15 @@ class Engine:
                 self.now = now
                 if event.__class__ is Bar:
                     try:
-                        take = whole[event.feed]  # type: ignore[union-attr]  # it is a Bar
+                        take = whole[event.feed]
                     except KeyError:
                         take = self._unknown_bar
-                    take(event, now)  # type: ignore[arg-type]  # it is a Bar
+                    take(event, now)
                 else:
                     handlers[event.__class__](event)
             return Departure(now, self.desk.depart() if self.desk.busy else NOTHING, None)
-        except BarbotError:
-            raise
         except Exception as error:
-            raise self._blame(error) from error
+            self._reraise(error)
 
     def stop(self, now: int) -> None:
         """Run `on_stop`; whatever it asks for does not leave any more, and no forming bar is closed."""
@@ -237,10 +233,8 @@ class Engine:
         if self._started and self.hooks.stop is not None:
             try:
                 self.hooks.stop()
-            except BarbotError:
-                raise
             except Exception as error:
-                raise self._blame(error) from error
+                self._reraise(error)
         self.desk.discard()
         self.desk.sample_equity(self.now)
 
@@ -249,18 +243,18 @@ class Engine:
         """When the engine wants to be stepped even if nothing arrives; `NEVER` if it does not."""
         return self._next_deadline
 
-    def _blame(self, error: Exception) -> Exception:
-        """Return the StrategyError that names the hook, or the error itself if no hook was running."""
+    def _reraise(self, error: Exception) -> NoReturn:
+        """Raise the StrategyError that names strategy, hook and bar, or `error` itself if no hook was running."""
         codes = {getattr(type(self.strategy), name).__code__: name for name in hooks_of(type(self.strategy))}
         trace = error.__traceback__
         while trace is not None:
             hook = codes.get(trace.tb_frame.f_code)
-            if hook is not None:
+            if hook is not None and not isinstance(error, ContractError):
                 store = self.lane.store if self.lane is not None else self._default.store
                 bar = _name_of(store.bars[-1]) if store.bars else ""
-                return StrategyError(type(self.strategy).__name__, hook, error, bar=bar)
+                raise StrategyError(type(self.strategy).__name__, hook, error, bar=bar) from error
             trace = trace.tb_next
-        return error
+        raise error
 
     # -- deadlines ----------------------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ from typing import Literal, ParamSpec, TypeAlias
 
 from barbot.core.history import History
 from barbot.core.strategy import Strategy, hooks_of
-from barbot.errors import BarbotError
+from barbot.errors import ContractError
 from barbot.model.market import Bar, Connected, Disconnected, Gap, Quote, Trade
 from barbot.model.order import Fill, Order
 
@@ -64,7 +64,7 @@ class HookPolicy:
         def guarded(*args: P.args, **kwargs: P.kwargs) -> None:
             try:
                 hook(*args, **kwargs)
-            except BarbotError:
+            except ContractError:
                 raise
             except Exception as error:  # the user chose on_error = "continue"
                 self.failed(name, f"{type(error).__name__}: {error}")

@@ -245,8 +245,9 @@ class Lane:
         self._checkpoint(self.store.dropped + self.store.closed_count)
 
     def _turned(self) -> None:
-        """Photograph the indicators, which have not seen the newest bar yet."""
-        self._note_first()
+        """Photograph the indicators, which have not seen the newest bar yet (nor is it counted as warm-up)."""
+        if self.closed_bars > 1:
+            self._note_first()
         if self.indicators:
             self._checkpoint(self.store.dropped + self.store.closed_count - 1)
 

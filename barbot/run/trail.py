@@ -1,7 +1,7 @@
 """What a run leaves behind: digest, audit file, ledger rows and counts, made from the engine's lists. Floor 4.
 
 The digest is SHA-256 over the msgpack of every callback and order, one after another; how they were cut into
-drains does not matter. The audit file is JSON Lines in zstd frames: `[kind, ...fields]` a record.
+drains does not matter.
 """
 
 from __future__ import annotations
@@ -14,17 +14,16 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
-import zstandard
 
-from barbot.core.audit import IN_DIGEST, AuditRecord, HookSlow, Opened, OrderRefused, Updated
+from barbot.core.audit import IN_DIGEST, AuditRecord, HookSlow, OrderRefused
 from barbot.core.desk import TradingDesk
 from barbot.model.market import Bar
 from barbot.model.order import Fill, Order
+from barbot.run.auditfile import AuditFile
 from barbot.run.plan import AuditLevel
 from barbot.run.store import LedgerStore
 
 _ENCODER: Final = msgspec.msgpack.Encoder()
-_JSON: Final = msgspec.json.Encoder()
 
 Listener = Callable[[Sequence[AuditRecord]], None]
 
@@ -46,40 +45,6 @@ class Digest:
     def hexdigest(self) -> str:
         """Return the digest so far, in hex."""
         return self._hash.hexdigest()
-
-
-class AuditFile:
-    """Writes audit records as compressed JSON Lines."""
-
-    def __init__(self, path: Path, *, full: bool) -> None:
-        """Create the file; `full` writes every bar transition, else only what is out of the ordinary."""
-        self._file = path.open("xb")
-        self._writer = zstandard.ZstdCompressor(level=3).stream_writer(self._file)
-        self._full = full
-
-    def take(self, records: Sequence[AuditRecord]) -> None:
-        """Write what belongs in the file, in order."""
-        kept = records if self._full else [r for r in records if r.__class__ not in (Bar, Opened, Updated)]
-        if kept:
-            self._writer.write(_JSON.encode_lines([_line(record) for record in kept]))
-
-    def flush(self) -> None:
-        """End the zstd frame, so that what was written can be read whatever happens next."""
-        self._writer.flush(zstandard.FLUSH_FRAME)
-        self._file.flush()
-
-    def close(self) -> None:
-        """End the file."""
-        self._writer.close()
-        self._file.close()
-
-
-def _line(record: AuditRecord) -> object:
-    if isinstance(record, Bar):
-        return ["close", record]
-    if isinstance(record, Order):
-        return ["order", record]
-    return ["fill", record] if isinstance(record, Fill) else record
 
 
 class Trail:

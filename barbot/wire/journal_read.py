@@ -14,7 +14,6 @@ from types import TracebackType
 from typing import BinaryIO, Final
 
 import msgspec
-import zstandard
 
 from barbot.errors import JournalError
 from barbot.wire.journal import (
@@ -31,6 +30,7 @@ from barbot.wire.journal import (
     chain_digest,
     unpack_index,
 )
+from barbot.wire.zstd import ZstdError, decompress
 
 _RECORD: Final = msgspec.json.Decoder(Record)
 _CHAIN: Final = msgspec.json.Decoder(Chain)
@@ -132,7 +132,6 @@ class JournalReader:
         """Hold the file at its start; nothing is read yet. `name` is for messages."""
         self._file = file
         self._name = name
-        self._decompressor = zstandard.ZstdDecompressor()
         self._digest = FIRST_DIGEST
         self._header: Header | None = None
         self._started = False
@@ -213,8 +212,8 @@ class JournalReader:
         if zlib.crc32(data) != index.checksum:
             raise self._damage(f"{self._place(index)} is damaged")
         try:
-            return self._decompressor.decompress(data)
-        except zstandard.ZstdError as error:
+            return decompress(data)
+        except ZstdError as error:
             raise self._damage(f"{self._place(index)} does not decompress: {error}") from None
 
     def _read_header(self, index: Index, text: bytes) -> Header:

@@ -13,7 +13,6 @@ from types import TracebackType
 from typing import BinaryIO, Final
 
 import msgspec
-import zstandard
 
 from barbot.errors import JournalError
 from barbot.wire.journal import (
@@ -33,6 +32,7 @@ from barbot.wire.journal import (
     chain_digest,
     pack_index,
 )
+from barbot.wire.zstd import CompressionParameter, compress
 
 _NEWLINE: Final = 0x0A
 _ENCODER: Final = msgspec.json.Encoder()
@@ -95,7 +95,7 @@ class JournalWriter:
         self._ended = ""
         self._flush_bytes = flush_bytes
         self._flush_ns = flush_ns
-        self._compressor = zstandard.ZstdCompressor(level=level, write_checksum=True, write_content_size=True)
+        self._options: dict[int, int] = {CompressionParameter.compression_level: level, CompressionParameter.checksum_flag: 1}
         self._digest = FIRST_DIGEST
         self._records = 0
         self._header = bytearray(_ENCODER.encode(header) + b"\n")
@@ -195,7 +195,7 @@ class JournalWriter:
         records = 0 if lines is self._header else self._records
         self._digest = chain_digest(self._digest, lines)
         chain = _ENCODER.encode(Chain(records, self._digest))
-        compressed = self._compressor.compress(b"".join((lines, chain, b"\n")))
+        compressed = compress(b"".join((lines, chain, b"\n")), options=self._options)
         return pack_index(records, ts, compressed) + compressed
 
     def _write(self, blocks: bytes) -> None:

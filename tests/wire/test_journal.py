@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -37,6 +36,7 @@ from barbot.wire.journal import (
 )
 from barbot.wire.journal_read import JournalReader, Verification, open_reader, verify
 from barbot.wire.journal_write import JournalWriter, open_writer, without_secrets
+from barbot.wire.zstd import CompressionParameter, ZstdError, ZstdFile, compress, decompress
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 MS: Final = 1_000_000
@@ -113,7 +113,7 @@ def blocks_of(data: bytes) -> list[tuple[int, int]]:
 
 def lines_of(data: bytes) -> list[bytes]:
     """Return the lines as any NDJSON reader sees them, skipping what zstd skips."""
-    stream = zstandard.ZstdDecompressor().stream_reader(io.BytesIO(data), read_across_frames=True)
+    stream = ZstdFile(io.BytesIO(data))
     return stream.read().splitlines(keepends=True)
 
 
@@ -121,7 +121,7 @@ def rebuild(blocks: list[tuple[bytes, bytes]]) -> bytes:
     """Write zstd frames of (lines, chain line) with an honest index each."""
     data = b""
     for lines, chain in blocks:
-        compressed = zstandard.ZstdCompressor().compress(lines + chain)
+        compressed = compress(lines + chain)
         data += pack_index(json.loads(chain)[1], 0, compressed) + compressed
     return data
 
@@ -228,15 +228,15 @@ def test_every_flipped_byte_is_found_and_its_zstd_frame_named(flip: int) -> None
 
 def test_zstd_alone_would_miss_flipped_bytes_that_the_index_finds() -> None:
     lines = b"".join(b'["f",%d,"a","in","tick tick tick tick"]\n' % (i % 3) for i in range(200))
-    compressed = zstandard.ZstdCompressor(write_checksum=True).compress(lines)
+    compressed = compress(lines, options={CompressionParameter.checksum_flag: 1})
     unseen = 0
     for at in range(len(compressed)):
         for bit in range(8):
             damaged = bytearray(compressed)
             damaged[at] ^= 1 << bit
             try:
-                unseen += zstandard.ZstdDecompressor().decompress(bytes(damaged)) == lines
-            except (zstandard.ZstdError, MemoryError):
+                unseen += decompress(bytes(damaged)) == lines
+            except (ZstdError, MemoryError):
                 continue
     assert unseen > 0
 
@@ -329,7 +329,7 @@ def test_a_changed_header_breaks_the_chain() -> None:
 
 def test_a_zstd_frame_without_its_chain_line_is_refused() -> None:
     header, (lines, _), *_ = taken_apart(journal_of(small_records()))
-    compressed = zstandard.ZstdCompressor().compress(lines)
+    compressed = compress(lines)
     found = verify(io.BytesIO(rebuild([header]) + pack_index(3, 0, compressed) + compressed))
     assert (found.first_bad, found.problem) == (
         1,
@@ -378,7 +378,7 @@ def test_a_header_that_is_none_is_refused() -> None:
         (b"", "is empty"),
         (b"time,open,high\n", "is not a barbot journal; a journal is made by `barbot record` or a live run"),
         (
-            zstandard.ZstdCompressor().compress(b"{}\n"),
+            compress(b"{}\n"),
             "is not a barbot journal; a journal is made by `barbot record` or a live run",
         ),
     ],
