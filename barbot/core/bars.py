@@ -51,6 +51,7 @@ class BarTracker:
         """Whether warm-up is over (at once for feeds without history)."""
         self._grid = spec.grid
         self._step = spec.grid.step
+        self._has_opened = False
         self._quality = Quality.OK
         self._event_ts = 0
         self._event_by_bar: dict[int, int] = {}
@@ -155,6 +156,7 @@ class BarTracker:
         ts_close = self._grid.close_of(ts_open)
         if quality is None:
             quality = self._seen_from(ts_open)
+        self._has_opened = True
         self._quality = quality
         self._event_ts = data.ts_event
         self.floor = self._grid.next_open(ts_open)
@@ -179,12 +181,12 @@ class BarTracker:
         """Tell how far a bar that opens now can be complete: candles always are, trades since we listen."""
         if self.spec.source is Source.CANDLES:
             return Quality.OK
-        if self.floor < 0 and self.connection is None:
+        if not self._has_opened and self.connection is None:
             return Quality.PARTIAL  # a file of trades begins somewhere within its first bar
         up_since = self.connection.up_since if self.connection is not None else 0
         if up_since is not None and up_since <= ts_open:
             return Quality.OK
-        return Quality.PARTIAL if self.floor < 0 else Quality.GAP
+        return Quality.GAP if self._has_opened else Quality.PARTIAL
 
     def _accept(self, data: BarUpdate, forming: Bar, now: int) -> None:
         if is_stale(data, forming, self._event_ts):
@@ -317,7 +319,8 @@ class BarTracker:
             self.sink.counted("too_late")
             return
         previous = self.store.bars[index]
-        if is_stale(data, previous, self._event_by_bar.get(data.ts_open, 0)):
+        is_ours = previous.quality is Quality.QUIET  # the venue said nothing yet that this could be older than
+        if not is_ours and is_stale(data, previous, self._event_by_bar.get(data.ts_open, 0)):
             self.sink.counted("stale")
         elif is_same(data, previous):
             self.sink.counted("duplicate")

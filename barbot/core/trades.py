@@ -16,7 +16,8 @@ from barbot.core.bars import BarTracker
 from barbot.core.transitions import Data, is_same
 from barbot.model.market import Bar, BarUpdate, Quality, Trade
 
-Key: TypeAlias = tuple[int, int]
+Key: TypeAlias = tuple[int, int, str]
+"""(`ts_event`, `sequence`, `trade_id`): the order of trades, and what tells one from another."""
 
 _ABSURD = 1e100
 """Prices and sizes from here on are taken for garbage: their products and sums could overflow."""
@@ -53,49 +54,55 @@ class TradeSum:
     """All trades of one bar, folded: enough to put a late trade where it belongs."""
 
     __slots__ = (
-        "arrivals", "close", "first", "high", "ids", "last", "low", "open", "pending", "quality", "seen",
-        "sequences", "ts_close", "ts_open", "turnover", "volume",
+        "arrivals", "close", "first", "high", "ids", "last", "low", "open", "pending", "seen", "sequences",
+        "times", "ts_close", "ts_open", "turnover", "volume",
     )  # fmt: skip
 
     def __init__(self, ts_open: int, ts_close: int) -> None:
         """Hold no trade yet."""
         self.ts_open = ts_open
         self.ts_close = ts_close
-        self.first: Key = (2**63, 0)
-        self.last: Key = (-1, -1)
+        self.first: Key = (2**63, 0, "")
+        self.last: Key = (-1, -1, "")
         self.open = self.close = 0.0
         self.high, self.low = -inf, inf
         self.volume = ExactSum()
         self.turnover = ExactSum()
         self.pending: list[Trade] = []
+        self.times = array("q")
         self.sequences = array("q")
-        self.seen: set[int] | None = None
+        self.seen: set[tuple[int, int]] | None = None
         self.ids: set[str] = set()
         self.arrivals = 0
 
     def is_duplicate(self, trade: Trade) -> bool:
-        """Whether this very trade is in the bar already (by sequence, else by id; without either: no)."""
-        if trade.sequence >= 0:
-            self.fold()
-            if self.seen is None:
-                self.seen = set(self.sequences)
-            return trade.sequence in self.seen
-        return trade.trade_id in self.ids if trade.trade_id else False
+        """Whether this very trade is in the bar already: equal in time, sequence and id, as far as it has them.
+
+        Sequence alone is not enough: exchanges give the fills of one order one sequence. A trade with neither
+        sequence nor id is never taken for a duplicate.
+        """
+        if trade.sequence < 0:
+            return trade.trade_id in self.ids if trade.trade_id else False
+        self.fold()
+        if self.seen is None:
+            self.seen = set(zip(self.times, self.sequences, strict=True))
+        is_known = (trade.ts_event, trade.sequence) in self.seen
+        return is_known and (not trade.trade_id or trade.trade_id in self.ids)
 
     def add(self, trade: Trade) -> None:
         """Put a trade that is no duplicate in its place, whatever came before it."""
         self.fold()
-        sequence = trade.sequence
-        if sequence >= 0:
-            self.sequences.append(sequence)
+        if trade.trade_id:
+            self.ids.add(trade.trade_id)
+        if trade.sequence >= 0:
+            self.times.append(trade.ts_event)
+            self.sequences.append(trade.sequence)
             if self.seen is not None:
-                self.seen.add(sequence)
+                self.seen.add((trade.ts_event, trade.sequence))
+            key = (trade.ts_event, trade.sequence, trade.trade_id)
         else:
-            sequence = self.arrivals
+            key = (trade.ts_event, self.arrivals, "")
             self.arrivals += 1
-            if trade.trade_id:
-                self.ids.add(trade.trade_id)
-        key = (trade.ts_event, sequence)
         if key < self.first:
             self.first, self.open = key, trade.price
         if key > self.last:
@@ -111,20 +118,22 @@ class TradeSum:
         if not pending:
             return
         if self.first[0] == 2**63:
-            first = pending[0]
-            self.first, self.open = (first.ts_event, first.sequence), first.price
-        last = pending[-1]
-        self.last, self.close = (last.ts_event, last.sequence), last.price
+            self.first, self.open = _key_of(pending[0]), pending[0].price
+        self.last, self.close = _key_of(pending[-1]), pending[-1].price
         prices = [trade.price for trade in pending]
         sizes = [trade.size for trade in pending]
         self.high = max(self.high, max(prices))
         self.low = min(self.low, min(prices))
         self.volume.add(sizes)
         self.turnover.add([price * size for price, size in zip(prices, sizes, strict=True)])
+        times = [trade.ts_event for trade in pending]
         sequences = [trade.sequence for trade in pending]
+        self.times.extend(times)
         self.sequences.extend(sequences)
         if self.seen is not None:
-            self.seen.update(sequences)
+            self.seen.update(zip(times, sequences, strict=True))
+        if pending[0].trade_id:
+            self.ids.update(trade.trade_id for trade in pending)
         pending.clear()
 
     def state(self, feed: str, now: int) -> BarUpdate:
@@ -134,6 +143,10 @@ class TradeSum:
             feed, self.ts_open, self.open, self.high, self.low, self.close, self.volume.value,
             abs(self.turnover.value), ts_recv=now,
         )  # fmt: skip
+
+
+def _key_of(trade: Trade) -> Key:
+    return (trade.ts_event, trade.sequence, trade.trade_id)
 
 
 class TradeBuilder:

@@ -160,7 +160,10 @@ class Rig:
             self._answers.sort(key=lambda answer: answer[:2])
 
     def step(self, now: int, *events: Event) -> None:
-        """Do what the engine does: answers and deadlines before `now`, the events, deadlines at `now`."""
+        """Do what the engine does: answers and deadlines before `now`, then the events.
+
+        A deadline at `now` waits until time has passed it: more events with this stamp may come in another step.
+        """
         while self._answers and self._answers[0][0] <= now:
             at, _, rows = self._answers.pop(0)
             self._step(max(at, self.now), (rows,))
@@ -171,7 +174,6 @@ class Rig:
         self.now = now
         for event in events:
             self._apply(event)
-        self._fire_until(now)
         if self._waits and self.tracker.ready:
             self._waits = False
             self.tracker.start(now)

@@ -171,6 +171,10 @@ def _candle(part: Sequence[Trade], ts_open: int, ts_event: int, *, is_closed: bo
     return BarUpdate(str(FEED), ts_open, *fold(part), is_closed, ts_event)
 
 
+def _age(item: BarUpdate) -> tuple[int, bool, float, float, float]:
+    return item.ts_event, item.is_closed, item.volume, item.high, -item.low
+
+
 # -- playing ----------------------------------------------------------------------------------------------
 
 
@@ -251,9 +255,7 @@ def test_bars_of_candles_hold_the_newest_state(rig: type[Rig], tape: Tape, settl
     for _, item in tape.steps:
         if isinstance(item, BarUpdate) and not any(item is one for one in held):
             known = newest.get(item.ts_open)
-            if known is None or (item.ts_event, item.is_closed, item.volume) >= (
-                known.ts_event, known.is_closed, known.volume
-            ):  # fmt: skip
+            if known is None or _age(item) >= _age(known):
                 newest[item.ts_open] = item
     told = {bar.ts_open: bar for bar in [*desk.log.final.values(), *forming(desk)]}
     for ts_open, message in newest.items():
