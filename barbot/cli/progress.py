@@ -84,7 +84,7 @@ def _make_bar(console: Console) -> RichProgress:
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
     return Progress(
-        BarColumn(bar_width=None),
+        BarColumn(bar_width=max(10, min(40, console.width - 58))),  # "^C" must not wrap the line, or it stays
         TaskProgressColumn(),
         TextColumn("{task.completed:,.0f} events"),
         TextColumn("{task.fields[rate]}", style="cyan"),
@@ -92,7 +92,6 @@ def _make_bar(console: Console) -> RichProgress:
         console=console,
         auto_refresh=False,
         transient=True,
-        expand=True,
     )
 
 

@@ -101,7 +101,7 @@ def play(plan: RunPlan, log_level: str | None) -> RunResult:
     with ProgressBar(console) as bar:
         lines = RunLog(log_level, bar.stream)
         replay = Replay(plan, clock=SystemClock(), listener=lines.listener)
-        with stopping(stop):
+        with stopping(stop, bar.stream):
             outcome = replay.run(stop=stop, progress=bar)
     if held_back := lines.held_back():
         console.out(f"Not shown: {held_back}; --log-level warning shows them all", highlight=False)
