@@ -116,6 +116,7 @@ class Engine:
         self._wake_at = NEVER
         """`_next_deadline`, or the beginning of time while something wants to leave: one check for both."""
         self._started = False
+        self._prerolling = False
         self.unknown: Counter[str] = Counter()
         for order, spec in enumerate(specs):
             if spec.feed.instrument not in instruments:
@@ -162,9 +163,19 @@ class Engine:
 
     # -- the step -----------------------------------------------------------------------------------------
 
+    def preroll(self) -> None:
+        """Until `start`, let events fill the windows and call no hook."""
+        self._prerolling = True
+        for lane in self.lanes.values():
+            lane.mute()
+
     def start(self, now: int) -> Sequence[Command]:
         """Begin: run `on_start` now, or when the warm-up of all feeds is in."""
         self.now = now
+        if self._prerolling:
+            self._prerolling = False
+            for lane in self.lanes.values():
+                lane.unmute()
         if not all(tracker.ready for tracker in self._trackers.values()):
             for tracker in self._trackers.values():
                 tracker.wait()
@@ -397,7 +408,7 @@ class Engine:
     # -- the beginning ------------------------------------------------------------------------------------
 
     def _begin_if_ready(self, now: int) -> None:
-        if all(tracker.ready for tracker in self._trackers.values()):
+        if not self._prerolling and all(tracker.ready for tracker in self._trackers.values()):
             self._begin(now)
             for tracker in self._trackers.values():
                 tracker.start(now)

@@ -46,7 +46,7 @@ class Lane:
         self.spec = spec
         self.feed = spec.id
         self.instrument = spec.feed.instrument
-        self.audit: list[AuditRecord] | deque[AuditRecord] = deque(maxlen=0) if spec.is_hidden else audit
+        self.audit: list[AuditRecord] | deque[AuditRecord] = audit
         self.notes = audit
         self.order = order
         self.skip_quiet = skip_quiet
@@ -63,16 +63,32 @@ class Lane:
         self._ts_first = 0
         self.warmed_bars = 0
         self._checkpoints: list[tuple[int, list[tuple[tuple[float, ...], ...]]]] = []
-        hooks = host.hooks
-        shown = not spec.is_hidden
-        self._on_open = hooks.bar_open if shown else None
-        self._on_update = hooks.bar_update if shown else None
-        self._on_close = hooks.bar_close if shown else None
-        self._on_correct = hooks.bar_correct if shown else None
-        self._on_gap = hooks.gap if shown else None
+        self._bind(is_shown=not spec.is_hidden)
+
+    def _bind(self, *, is_shown: bool) -> None:
+        """Call the strategy's hooks and write the audit, or (a hidden feed, a preroll) neither."""
+        hooks = self.host.hooks
+        self.audit = self.notes if is_shown else deque(maxlen=0)
+        self._on_open = hooks.bar_open if is_shown else None
+        self._on_update = hooks.bar_update if is_shown else None
+        self._on_close = hooks.bar_close if is_shown else None
+        self._on_correct = hooks.bar_correct if is_shown else None
+        self._on_gap = hooks.gap if is_shown else None
         self.stepwise = hooks.bar_open is not None or hooks.bar_update is not None
-        self.tells_open = self.stepwise
+        self.tells_open = self.stepwise or bool(self.derived)
         self.tells_update = hooks.bar_update is not None
+
+    def mute(self) -> None:
+        """Until `unmute`, only fill windows and indicators: a preroll is a warm-up from the recording itself."""
+        self._bind(is_shown=False)
+
+    def unmute(self) -> None:
+        """Begin to call hooks; what was closed until now counts as warm-up, and no counter has counted."""
+        self._bind(is_shown=not self.spec.is_hidden)
+        self.warmed_bars = self.store.dropped + self.store.closed_count
+        self._ts_first = 0
+        for counter in (self.tally, self.counts, self.refusals):
+            counter.clear()
 
     def derive(self, bars: DerivedBars, lane: Lane) -> None:
         """Hang a longer feed on this one."""

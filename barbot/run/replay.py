@@ -25,6 +25,7 @@ from barbot.core.lane import Lane
 from barbot.core.ledger import Ledger
 from barbot.core.paper import PaperVenue
 from barbot.core.risk import Funds, RiskGate
+from barbot.core.spec import NEVER
 from barbot.feeds.batch import FeedEvent, PathPoint
 from barbot.model.instrument import FeedId, Instrument
 from barbot.model.market import BarUpdate, MarketEvent, Quality
@@ -88,6 +89,7 @@ class Replay:
         self._paths: dict[str, bool] = {}
         self._events = 0
         self._first = self._now = 0
+        self._starts_at = self.source.ts_start
 
     def _make_engine(self, instruments: dict[str, Instrument]) -> Engine:
         plan = self.plan
@@ -124,7 +126,10 @@ class Replay:
         stamps, events = steps.stamps, steps.events
         if not self._events and stamps:
             self._first = stamps[0]
-            self._route(self.engine.start(stamps[0]), stamps[0])
+            if self.source.ts_start > stamps[0]:
+                self.engine.preroll()
+            else:
+                self._start(stamps[0])
         size = _SLICE if pacer is None else 1
         for begin in range(0, len(stamps), size):
             end = begin + size
@@ -164,7 +169,13 @@ class Replay:
     def _pump_steps(self, stamps: Sequence[int], steps: Sequence[Sequence[MarketEvent]]) -> None:
         """Step once a record of a journal, whatever it came to."""
         for now, events in zip(stamps, steps, strict=True):
+            if now >= self._starts_at:
+                self._start(now)
             self._step(now, events)
+
+    def _start(self, now: int) -> None:
+        self._starts_at = NEVER
+        self._route(self.engine.start(now), now)
 
     def _step(self, now: int, events: Sequence[MarketEvent]) -> None:
         """Let the deadlines before `now` have their own steps, let the venue answer, and step."""

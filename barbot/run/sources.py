@@ -18,7 +18,7 @@ from barbot.feeds.batch import FeedEvent
 from barbot.feeds.feed import ColumnFeed, open_columns
 from barbot.feeds.options import ColumnOptions, SourceSpec
 from barbot.model.instrument import FeedId, Instrument
-from barbot.model.market import Connected, Disconnected, MarketEvent
+from barbot.model.market import Connected, MarketEvent
 from barbot.providers.base import Provider, Sends, Silence, find_provider
 from barbot.providers.decode import Undecodable, decode_journal
 from barbot.timing.interval import SECOND
@@ -49,6 +49,8 @@ class RecordedSource(Protocol):
     rows_hint: int | None
     undecodable: int
     warnings: list[str]
+    ts_start: int
+    """When hooks begin to run; what comes before it is a preroll that fills the windows."""
     has_quotes: bool
     """Whether there may be quotes, which the paper venue must see even if nothing waits for them."""
 
@@ -138,6 +140,7 @@ class ColumnSource:
         self.warnings: list[str] = []
         self._has_ticks = bool(self._feed.trades)
         self.has_quotes = bool(self._feed.quotes)
+        self.ts_start = 0
         offered = list(self._feed.feeds)
         from_trades = [f for f in wanted if f.instrument in self._feed.trades and f not in offered]
         planned = _plan_feeds(wanted, [*offered, *from_trades], derive=derive)
@@ -195,7 +198,7 @@ class JournalSource:
         self.name = path
         self._path = path
         self.has_quotes = True
-        self._ts_from, self._ts_to = columns.ts_from, columns.ts_to
+        self.ts_start, self._ts_to = columns.ts_from or 0, columns.ts_to
         self.rows_hint: int | None = estimate_records(path)
         self.undecodable = 0
         self.warnings: list[str] = []
@@ -233,8 +236,6 @@ class JournalSource:
                 ts, events = step
                 if self._ts_to is not None and ts >= self._ts_to:
                     break
-                if self._ts_from is not None and ts < self._ts_from:
-                    events = [e for e in events if isinstance(e, Connected | Disconnected)]
                 stamps.append(ts)
                 steps.append(events)
                 if len(stamps) == _BATCH:
