@@ -322,11 +322,12 @@ class BarTracker:
         is_ours = previous.quality is Quality.QUIET  # the venue said nothing yet that this could be older than
         if not is_ours and is_stale(data, previous, self._event_by_bar.get(data.ts_open, 0)):
             self.sink.counted("stale")
-        elif is_same(data, previous):
+            return
+        if data.ts_event:
+            self._event_by_bar[data.ts_open] = data.ts_event
+        if is_same(data, previous):
             self.sink.counted("duplicate")
         else:
-            if data.ts_event:
-                self._event_by_bar[data.ts_open] = data.ts_event
             self.late_by(now - previous.ts_close)
             self.amend(index, data)
 

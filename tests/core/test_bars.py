@@ -169,6 +169,19 @@ def test_quiet_bars_repeat_a_corrected_close(rig: type[Rig]) -> None:
     ]
 
 
+def test_a_declared_bar_is_not_corrected_by_what_was_said_before(rig: type[Rig]) -> None:
+    desk = rig(spec())
+    desk.step(at(0), up(0))
+    desk.step(at(5), candle(0, 101.0, 2.0))
+    desk.step(at(58), candle(0, 101.0, 3.0, closed=True, ts=at(58)))
+    desk.step(at(61), candle(0, 101.0, 3.0, closed=True, ts=at(60)))  # the same, but newer
+    desk.step(at(63), candle(0, 105.0, 4.0))
+    desk.step(at(64), candle(0, 105.0, 4.0, ts=at(59)))
+    assert desk.log.bars("correct") == []
+    desk.step(at(65), candle(0, 105.0, 4.0, ts=at(61)))
+    assert endings(desk)[-1] == (65.0, "correct", 0, "DECLARED", "OK", 105.0, 4.0)
+
+
 def test_late_data_makes_a_quiet_bar_a_sound_one(rig: type[Rig]) -> None:
     desk = rig(spec())
     desk.step(at(0), up(0))
