@@ -139,13 +139,15 @@ def test_trades_ahead_of_our_clock_are_taken_within_the_skew(rig: type[Rig]) -> 
     assert desk.store.bars[-1].ts_open == at(60)
 
 
-def test_a_file_of_trades_begins_with_a_partial_bar(rig: type[Rig]) -> None:
+@pytest.mark.parametrize(("first", "quality"), [(20, Quality.PARTIAL), (0, Quality.OK)])
+def test_a_file_of_trades_begins_with_a_partial_bar(rig: type[Rig], first: float, quality: Quality) -> None:
+    """Unless its first trade is stamped as the bar opens."""
     desk = rig(SPEC, is_file=True)
-    desk.step(at(20), trade(20, 100.0, 1))
+    desk.step(at(first), trade(first, 100.0, 1))
     desk.step(at(70), trade(70, 100.0, 2))
     desk.step(at(150), trade(150, 100.0, 3))
     assert [(bar.quality, bar.closed_by.name) for bar in desk.log.bars("close") if bar.closed_by] == [
-        (Quality.PARTIAL, "ELAPSED"),
+        (quality, "ELAPSED"),
         (Quality.OK, "ELAPSED"),
     ]
 
