@@ -249,3 +249,10 @@ def test_verify_and_cat_do_not_go_together(barbot: Run, journal: str) -> None:
 )
 def test_a_missing_file(barbot: Run, name: str, message: str, option: list[str]) -> None:
     assert told(barbot("feed", name, *option)) == (2, "", f"Error: {message}\n")
+
+
+def test_what_a_journal_knows_of_its_instruments(barbot: Run) -> None:
+    feeds = Path(__file__).resolve().parents[2] / "examples" / "feeds"
+    lines = barbot("feed", str(feeds / "btc-usdt-1m.jsonl.zst")).stdout.splitlines()
+    line = "Instruments  kucoin:BTC-USDT in USDT, tick 0.1, lot 0.00000001, market 24/7"
+    assert [found for found in lines if found.startswith("Instruments")] == [line]
