@@ -118,7 +118,8 @@ class BarTracker:
             return problem
         if data.ts_open > now + self.spec.skew_ns:
             return "from_the_future"
-        if self.bar_of(data.ts_open) != data.ts_open:
+        step = self._step
+        if (data.ts_open - self._grid.offset) % step if step else self.bar_of(data.ts_open) != data.ts_open:
             return "off_grid"
         if data.is_closed and self._grid.close_of(data.ts_open) > now + self.spec.skew_ns:
             return "closed_in_the_future"

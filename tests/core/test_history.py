@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from barbot.core.history import FLOAT_COLUMNS, BarStore, History
@@ -93,6 +93,24 @@ def test_a_kept_view_stays_as_it_was_through_a_correction() -> None:
     assert history.close.tolist() == [4.0, 5.0, 60.0, 7.0, 8.0]
 
 
+def test_a_correction_of_a_bar_that_left_the_window() -> None:
+    store, history = filled(3, length=1)
+    assert history.close.tolist() == [2.0]
+    store.push(bar(3, 3.0))
+    store.amend(0, bar(0, 7.0, corrected=1))
+    assert history.close.tolist() == [3.0]
+
+
+def test_windows_of_two_lengths_share_the_columns() -> None:
+    store, short = filled(10, length=3)
+    long = History("t:X@1m", store, 40)
+    assert long.close.tolist() == [float(minute) for minute in range(10)]
+    for minute in range(10, 60):
+        store.push(bar(minute, float(minute)))
+    assert short.close.tolist() == [57.0, 58.0, 59.0]
+    assert long.close.tolist() == [float(minute) for minute in range(20, 60)]
+
+
 def test_closed_bars_are_found_and_forming_ones_are_not() -> None:
     store, _ = filled(5)
     store.open(bar(5, 5.0, is_closed=False))
@@ -129,7 +147,6 @@ ACTIONS = st.lists(
 )
 
 
-@settings(max_examples=120)
 @given(actions=ACTIONS, length=st.integers(1, 30))
 def test_views_equal_the_bars_whatever_happened(actions: list[tuple[str, int, str]], length: int) -> None:
     """Through pushes, forming bars, corrections and cuts; a kept view shows for good what it showed of closed bars."""
