@@ -18,15 +18,20 @@ from barbot.core.history import History
 from barbot.core.hooks import BoundHooks
 from barbot.core.indicators import Indicator
 from barbot.core.lane import Lane
-from barbot.core.ledger import Ledger, RoundTrip
+from barbot.core.ledger import EXACT, ZERO, Ledger, RoundTrip
 from barbot.core.orders import OrderAnomaly, OrderBook
 from barbot.core.risk import Approved, Refusal, RiskContext, RiskGate
 from barbot.errors import ConfigError
 from barbot.model.instrument import Instrument, to_decimal
-from barbot.model.market import Quality, Side
+from barbot.model.market import Side
 from barbot.model.order import ExecutionReport, Fill, Order, OrderIntent, OrderType, TimeInForce
 
-_ZERO: Final = Decimal(0)
+_BUY: Final = Side.BUY
+_SELL: Final = Side.SELL
+_MARKET: Final = OrderType.MARKET
+_GTC: Final = TimeInForce.GTC
+_add: Final = EXACT.add
+_subtract: Final = EXACT.subtract
 _CACHED_QUANTITIES: Final = 4096
 _NO_MARKS: Final[dict[str, float]] = {}
 
@@ -60,6 +65,41 @@ class House(Protocol):
     def stir(self, *, busy: bool) -> None: ...
 
 
+class _Market:
+    """One instrument that can be traded: its lanes, shortest interval first, and quantities rounded for it."""
+
+    __slots__ = ("_rounded", "id", "instrument", "lanes")
+
+    def __init__(self, instrument: Instrument, lanes: list[Lane]) -> None:
+        self.id = instrument.id
+        self.instrument = instrument
+        self.lanes = lanes
+        self._rounded: dict[object, Decimal] = {}
+
+    def mark(self) -> float | None:
+        """Return the newest price that the bars know, None before the first bar."""
+        for lane in self.lanes:
+            store = lane.store
+            store.refresh()
+            if store.bars:
+                return store.bars[-1].close
+        return None
+
+    def rounded(self, quantity: Decimal | float | int | str) -> Decimal:
+        """Return the quantity on the lot grid; NaN and infinities become 0, which the risk gate refuses.
+
+        It is remembered: strategies ask for the same size again and again (a rounding costs 1.5 us).
+        """
+        rounded = self._rounded.get(quantity)
+        if rounded is None:
+            if len(self._rounded) >= _CACHED_QUANTITIES:
+                self._rounded.clear()
+            exact = to_decimal(quantity)
+            rounded = self.instrument.round_quantity(exact) if exact.is_finite() else ZERO
+            self._rounded[quantity] = rounded
+        return rounded
+
+
 class TradingDesk:
     """Orders, account and marks of one run; the `Desk` and `Account` of its strategy."""
 
@@ -83,29 +123,38 @@ class TradingDesk:
         self._count = 0
         self._commands: list[Command] = []
         self._notices: list[Order | Fill] = []
-        self._lanes: dict[str, list[Lane]] = {}
-        self._quantities: dict[tuple[str, object], Decimal] = {}
+        self._markets: dict[str, _Market] = {}
         self._flat_amounts: tuple[tuple[str, Decimal], ...] | None = None
 
     def bind(self, engine: House) -> None:
         """Learn which lanes there are: marks and positions are theirs."""
         self._engine = engine
+        lanes_of: dict[str, list[Lane]] = {}
         for lane in engine.lanes.values():
-            self._lanes.setdefault(lane.instrument, []).append(lane)
-        for lanes in self._lanes.values():
+            lanes_of.setdefault(lane.instrument, []).append(lane)
+        for name, lanes in lanes_of.items():
             lanes.sort(key=lambda lane: (lane.spec.feed.interval.ns, lane.order))
+            self._markets[name] = _Market(self.instruments[name], lanes)
 
     def finest_lane(self, instrument: str) -> Lane:
         """Return the lane of the instrument's shortest interval."""
-        return self._lanes[instrument][0]
+        return self._markets[instrument].lanes[0]
 
     # -- out ----------------------------------------------------------------------------------------------
 
     def depart(self) -> Sequence[Command]:
         """Run the order hooks that are due (they may ask for more) and return what leaves the house."""
-        engine = self._engine
+        if self._notices:
+            self._notify()
+        commands, self._commands = self._commands, []
+        self.busy = False
+        self._engine.stir(busy=False)
+        return commands
+
+    def _notify(self) -> None:
+        """Run the order hooks, also those that they themselves make due."""
+        engine, notices = self._engine, self._notices
         hooks = engine.hooks
-        notices = self._notices
         position = 0
         while position < len(notices):
             notice = notices[position]
@@ -117,10 +166,6 @@ class TradingDesk:
             elif type(notice) is Fill and hooks.fill is not None:
                 hooks.fill(notice)
         notices.clear()
-        commands, self._commands = self._commands, []
-        self.busy = False
-        engine.stir(busy=False)
-        return commands
 
     def discard(self) -> None:
         """Drop what was asked for and has not left (the run is over)."""
@@ -144,92 +189,93 @@ class TradingDesk:
         tag: str,
     ) -> Order:
         """Ask for an order; return it as it left, or REFUSED with the reason."""
-        traded = self._instrument(instrument)
-        self._count += 1
-        intent = OrderIntent(
-            client_order_id=f"{self._prefix}-{self._count}",
-            instrument=traded.id,
-            side=side,
-            quantity=self._quantity(traded, quantity),
-            type=_TYPES[limit is not None, stop is not None],
-            limit_price=traded.round_price(limit) if limit is not None else None,
-            stop_price=traded.round_price(stop) if stop is not None else None,
-            time_in_force=tif,
-            ts_created=self._engine.now,
-            tag=tag,
-        )
-        return self._send(intent, traded)
+        market = self._market(instrument)
+        return self._place(market, side, market.rounded(quantity), limit, stop, tif, tag)
 
-    def _send(self, intent: OrderIntent, instrument: Instrument) -> Order:
-        now = self._engine.now
-        answer = self.gate.check(intent, self._context(instrument, now))
-        self._stir()
+    def _place(
+        self,
+        market: _Market,
+        side: Side,
+        quantity: Decimal,
+        limit: Decimal | float | None,
+        stop: Decimal | float | None,
+        tif: TimeInForce,
+        tag: str,
+    ) -> Order:
+        """Put an order of a rounded quantity before the risk gate; let it leave, or keep it as REFUSED."""
+        engine = self._engine
+        now, lane = engine.now, engine.lane
+        kind = _MARKET
+        limit_price = stop_price = None
+        if limit is not None or stop is not None:
+            kind = _TYPES[limit is not None, stop is not None]
+            limit_price = market.instrument.round_price(limit) if limit is not None else None
+            stop_price = market.instrument.round_price(stop) if stop is not None else None
+        self._count += 1
+        name = f"{self._prefix}-{self._count}"
+        intent = OrderIntent(name, market.id, side, quantity, kind, limit_price, stop_price, tif, now, tag)
+        bars = lane.store.bars if lane is not None else None
+        quality = bars[-1].quality if bars else None
+        marks = self.marks() if self._is_margin else _NO_MARKS
+        context = RiskContext(
+            now, market.instrument, self.ledger, self.book, market.mark(), quality, self._fee_rate, marks
+        )
+        answer = self.gate.check(intent, context)
+        if not self.busy:
+            self._stir()
         if isinstance(answer, Refusal):
             order = self.book.refuse(intent, answer.reason, now)
-            self.audit.append(OrderRefused(intent.client_order_id, answer.rule, answer.reason, now))
+            self.audit.append(OrderRefused(name, answer.rule, answer.reason, now))
         else:
             order = self.book.open(intent, now)
             self._commands.append(Submit(answer))
         self.audit.append(order)
-        if self._engine.hooks.order is not None:
+        if engine.hooks.order is not None:
             self._notices.append(order)
         return order
 
-    def _context(self, instrument: Instrument, now: int) -> RiskContext:
-        lane = self._engine.lane
-        quality: Quality | None = lane.store.bars[-1].quality if lane is not None and lane.store.bars else None
-        return RiskContext(
-            now=now,
-            instrument=instrument,
-            ledger=self.ledger,
-            book=self.book,
-            mark=self.mark(instrument.id),
-            quality=quality,
-            fee_rate=self._fee_rate,
-            marks=self.marks() if self._is_margin else _NO_MARKS,
-        )
+    def _market(self, instrument: str | None) -> _Market:
+        """Return the market of `instrument`, by default that of the bar in hand.
 
-    def _instrument(self, instrument: str | None) -> Instrument:
-        name = instrument if instrument is not None else self.in_hand
-        found = self.instruments.get(name)
-        if found is None or name not in self._lanes:
-            known = ", ".join(self._lanes)
+        Raises:
+            ConfigError: it is not of this run, or no bar is in hand and there are several.
+        """
+        name = instrument
+        if name is None:
+            lane = self._engine.lane
+            name = lane.instrument if lane is not None else self.in_hand
+        found = self._markets.get(name)
+        if found is None:
+            known = ", ".join(self._markets)
             raise ConfigError(
                 f"{name!r} cannot be traded here", remedy=f"Subscribe one of its feeds; there are: {known}"
             )
         return found
 
-    def _quantity(self, instrument: Instrument, quantity: Decimal | float | int | str) -> Decimal:
-        """Round once and remember: strategies ask for the same size again and again (a rounding costs 1.5 us)."""
-        key = (instrument.id, quantity)
-        rounded = self._quantities.get(key)
-        if rounded is None:
-            if len(self._quantities) >= _CACHED_QUANTITIES:
-                self._quantities.clear()
-            rounded = self._quantities[key] = _rounded(instrument, quantity)
-        return rounded
-
     def target(self, quantity: Decimal | float | int, instrument: str | None, tag: str) -> Order | None:
         """Ask for what is missing to hold `quantity`; open market orders count as filled."""
-        traded = self._instrument(instrument)
-        held = self.ledger.quantity(traded.id)
-        for order in self.book.open_orders(traded.id):
-            if order.type is OrderType.MARKET:
-                held += order.side.sign * order.leaves_quantity
-        missing = _rounded(traded, abs(to_decimal(quantity))).copy_sign(to_decimal(quantity)) - held
+        market = self._market(instrument)
+        held = self.ledger.quantity(market.id)
+        if market.id in self.book.active:
+            for order in self.book.open_orders(market.id):
+                if order.type is _MARKET:
+                    change = _add if order.side is _BUY else _subtract
+                    held = change(held, order.leaves_quantity)
+        missing = _subtract(market.rounded(quantity), held)
         if not missing:
             return None
-        side = Side.BUY if missing > 0 else Side.SELL
-        return self.order(side, abs(missing), traded.id, None, None, TimeInForce.GTC, tag)
+        side = _SELL if missing.is_signed() else _BUY
+        return self._place(market, side, market.rounded(missing.copy_abs()), None, None, _GTC, tag)
 
     def target_percent(self, fraction: float, instrument: str | None, tag: str) -> Order | None:
         """Ask for a position worth `fraction` of the equity at the last price."""
-        traded = self._instrument(instrument)
-        mark = self.mark(traded.id)
+        market = self._market(instrument)
+        traded, mark = market.instrument, market.mark()
         if mark is None or not mark > 0.0:
-            raise ConfigError(f"{traded.id} has no price yet", remedy="Ask after its first bar")
-        worth = self.equity(traded.currency) * to_decimal(fraction)
-        return self.target(worth / (to_decimal(mark) * traded.multiplier), traded.id, tag)
+            raise ConfigError(f"{market.id} has no price yet", remedy="Ask after its first bar")
+        worth = EXACT.multiply(self.equity(traded.currency), to_decimal(fraction))
+        price = EXACT.multiply(to_decimal(mark), traded.multiplier)
+        return self.target(EXACT.divide(worth, price), market.id, tag)
 
     def cancel(self, order: Order | str) -> None:
         """Ask to cancel an open order; an order that is final already stays as it is."""
@@ -258,22 +304,22 @@ class TradingDesk:
         if hooks.order is not None:
             self._notices.append(result)
             self._stir()
-        fill = report.fill
-        if fill is not None:
-            self._book_fill(fill)
-            if hooks.fill is not None:
-                self._notices.append(fill)
-                self._stir()
+        if report.fill is not None:
+            self._book(report.fill)
 
-    def _book_fill(self, fill: Fill) -> None:
+    def _book(self, fill: Fill) -> None:
         self._flat_amounts = None
-        trip = self.ledger.apply(fill, self.instruments[fill.instrument])
+        market = self._markets[fill.instrument]
+        trip = self.ledger.apply(fill, market.instrument)
         self.audit.append(fill)
         if trip is not None:
             self.trips.append(trip)
         quantity = self.ledger.quantity(fill.instrument)
-        for lane in self._lanes[fill.instrument]:
+        for lane in market.lanes:
             lane.position = quantity
+        if self._engine.hooks.fill is not None:
+            self._notices.append(fill)
+            self._stir()
 
     # -- the account --------------------------------------------------------------------------------------
 
@@ -297,8 +343,8 @@ class TradingDesk:
         lane = self._engine.lane
         if lane is not None:
             return lane.instrument
-        if len(self._lanes) == 1:
-            return next(iter(self._lanes))
+        if len(self._markets) == 1:
+            return next(iter(self._markets))
         raise ConfigError("no bar is in hand here", remedy='Name the instrument: instrument="provider:SYMBOL"')
 
     def position(self) -> Decimal:
@@ -312,11 +358,8 @@ class TradingDesk:
 
     def mark(self, instrument: str) -> float | None:
         """Return the newest price that the bars of the instrument know, None before the first bar."""
-        for lane in self._lanes.get(instrument, ()):
-            lane.store.refresh()
-            if lane.store.bars:
-                return lane.store.bars[-1].close
-        return None
+        market = self._markets.get(instrument)
+        return market.mark() if market is not None else None
 
     def marks(self) -> dict[str, float]:
         """Return the newest price of every instrument in which there is a position."""
@@ -388,9 +431,3 @@ _TYPES: Final = {
     (False, True): OrderType.STOP,
     (True, True): OrderType.STOP_LIMIT,
 }
-
-
-def _rounded(instrument: Instrument, quantity: Decimal | float | int | str) -> Decimal:
-    """Return the quantity on the lot grid; NaN and infinities become 0, which the risk gate refuses."""
-    exact = to_decimal(quantity)
-    return instrument.round_quantity(exact) if exact.is_finite() else _ZERO

@@ -13,18 +13,16 @@ paying the full notional out of cash and counting the position at its value.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from decimal import ROUND_HALF_EVEN, Context, Decimal, DivisionByZero, InvalidOperation, Overflow
+from decimal import Decimal
 from typing import Final
 
 import msgspec
 
 from barbot.errors import ConfigError
+from barbot.model.instrument import EXACT as EXACT
 from barbot.model.instrument import Instrument, to_decimal
 from barbot.model.market import Side
 from barbot.model.order import Fill
-
-EXACT: Final = Context(prec=64, rounding=ROUND_HALF_EVEN, traps=[InvalidOperation, DivisionByZero, Overflow])
-"""The context of all money: enough digits that sums and products of prices, quantities and rates are exact."""
 
 ZERO: Final = Decimal(0)
 _ONE: Final = Decimal(1)
@@ -35,6 +33,7 @@ _add: Final = EXACT.add
 _subtract: Final = EXACT.subtract
 _multiply: Final = EXACT.multiply
 _divide: Final = EXACT.divide
+_minus: Final = EXACT.minus
 
 
 class Position(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -57,7 +56,7 @@ class Position(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         return _BUY if self.quantity > 0 else _SELL
 
 
-class RoundTrip(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class RoundTrip(msgspec.Struct, frozen=True, gc=False):
     """From flat to flat (or through zero): `profit` is after `fees`, `side` that of the entry.
 
     `quantity` is all that was entered, the prices are averages over it.
@@ -164,18 +163,18 @@ class _Account:
     def finish(self, price: Decimal, value: Decimal, fee: Decimal, ts: int) -> RoundTrip:
         """Close all that is left at `price`, for `value`; return the round trip."""
         fees = _add(self.trip_fees, fee)
-        exit_value = _add(self.exit_value, value)
+        exit_value = _add(self.exit_value, value) if self.exit_value else value
         trip = RoundTrip(
-            instrument=self.instrument,
-            currency=self.currency,
-            side=_SELL if self.entered.is_signed() else _BUY,
-            quantity=abs(self.entered),
-            entry_price=self.entry_price or self._average(self.entry_value),
-            exit_price=self._average(exit_value) if self.exit_value else price,
-            ts_entry=self.ts_entry,
-            ts_exit=ts,
-            fees=fees,
-            profit=-_add(_add(self.entry_value, exit_value), fees),
+            self.instrument,
+            self.currency,
+            _SELL if self.entered.is_signed() else _BUY,
+            self.entered.copy_abs(),
+            self.entry_price or self._average(self.entry_value),
+            self._average(exit_value) if self.exit_value else price,
+            self.ts_entry,
+            ts,
+            fees,
+            _minus(_add(_add(self.entry_value, exit_value), fees)),
         )
         self.realised = _subtract(self.realised, _add(value, self.cost))
         self.fees = _add(self.fees, fees)
@@ -184,7 +183,7 @@ class _Account:
         return trip
 
     def _average(self, value: Decimal) -> Decimal:
-        return _divide(abs(value), abs(self.value(_ONE, self.entered)))
+        return _divide(value.copy_abs(), self.value(_ONE, self.entered).copy_abs())
 
     def position(self) -> Position:
         """Return the public picture, made once a change."""
@@ -215,19 +214,21 @@ class _Tally:
         self.trips += 1
         self.holding_ns += trip.ts_exit - trip.ts_entry
         profit = trip.profit
-        if profit > 0:
-            self.wins += 1
-            self.gross_profit = _add(self.gross_profit, profit)
-        elif profit < 0:
+        if not profit:
+            return
+        if profit.is_signed():
             self.losses += 1
             self.gross_loss = _subtract(self.gross_loss, profit)
+        else:
+            self.wins += 1
+            self.gross_profit = _add(self.gross_profit, profit)
 
 
 def _share(fee: Decimal, held: Decimal, signed: Decimal) -> Decimal:
     """Return the part of `fee` that falls to closing `held` in a fill of `signed` that turns the position."""
     if not fee:
         return ZERO
-    return abs(_divide(_multiply(fee, held), signed)).copy_sign(fee).quantize(_QUANTUM, context=EXACT)
+    return _divide(_multiply(fee, held), signed).copy_sign(fee).quantize(_QUANTUM, context=EXACT)
 
 
 class Ledger:
@@ -262,9 +263,8 @@ class Ledger:
         if account is None:
             account = self._accounts[fill.instrument] = _Account(instrument)
         account.view = None
-        signed = fill.quantity if fill.side is _BUY else -fill.quantity
-        currency = instrument.currency
-        if not fill.fee or fill.fee_currency == currency:
+        signed = fill.quantity if fill.side is _BUY else fill.quantity.copy_negate()
+        if fill.fee_currency == account.currency or not fill.fee:
             return self._trade(account, signed, fill.price, fill.fee, fill.ts_event)
         if instrument.base and fill.fee_currency == instrument.base:
             if fill.side is _BUY and fill.fee < fill.quantity:
@@ -274,11 +274,15 @@ class Ledger:
         return self._trade(account, signed, fill.price, ZERO, fill.ts_event)
 
     def _trade(self, account: _Account, signed: Decimal, price: Decimal, fee: Decimal, ts: int) -> RoundTrip | None:
-        value = account.value(price, signed)
+        value = _multiply(price, signed)
+        if account.has_multiplier:
+            value = _multiply(value, account.multiplier)
         currency = account.currency
-        self._cash[currency] = _subtract(self._cash.get(currency, ZERO), value)
+        spent = value
         if fee:
-            self._pay(currency, fee)
+            spent = _add(value, fee)
+            self._fees[currency] = _add(self._fees.get(currency, ZERO), fee)
+        self._cash[currency] = _subtract(self._cash.get(currency, ZERO), spent)
         held = account.quantity
         if not held or held.is_signed() == signed.is_signed():
             account.enter(signed, price, value, fee, ts)

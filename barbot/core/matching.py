@@ -6,6 +6,7 @@ A `Path` is what a price did as far as an order may know of it; `reach` says whe
 
 from __future__ import annotations
 
+from decimal import Decimal
 from math import inf
 from typing import Final
 
@@ -30,40 +31,41 @@ _IOC: Final = TimeInForce.IOC
 _FOK: Final = TimeInForce.FOK
 
 
-class WorkingOrder:
-    """An order as the paper venue holds it. Comparing is done in float, as the market's prices come."""
+class WorkingOrder(msgspec.Struct):
+    """An order as the paper venue holds it. Comparing is done in float, as the market's prices come.
 
-    __slots__ = (
-        "cancel_at",
-        "expires_at",
-        "intent",
-        "is_acknowledged",
-        "is_buy",
-        "is_done",
-        "is_fresh",
-        "is_immediate",
-        "leaves",
-        "limit",
-        "live_at",
-        "note",
-        "sign",
-        "stop",
-    )
+    `limit` and `stop` are times `sign`, the side's, so that lower is better for both sides.
+    """
 
-    def __init__(self, intent: OrderIntent, live_at: int, never: int) -> None:
-        """Stand from `live_at` on; `never` is later than every time."""
-        self.intent = intent
-        self.is_buy = intent.side is _BUY
-        self.sign = 1.0 if self.is_buy else -1.0
-        self.limit = None if intent.limit_price is None else float(intent.limit_price) * self.sign
-        self.stop = None if intent.stop_price is None else float(intent.stop_price) * self.sign
-        self.leaves = intent.quantity
-        self.live_at = live_at
-        self.expires_at = self.cancel_at = never
-        self.is_acknowledged = self.is_done = False
-        self.is_immediate = intent.time_in_force is _IOC or intent.time_in_force is _FOK
-        self.is_fresh = True
-        self.note = ""
+    intent: OrderIntent
+    live_at: int
+    expires_at: int
+    cancel_at: int
+    is_buy: bool
+    leaves: Decimal
+    sign: float = 1.0
+    limit: float | None = None
+    stop: float | None = None
+    is_acknowledged: bool = False
+    is_done: bool = False
+    is_fresh: bool = True
+    note: str = ""
+
+    @property
+    def is_immediate(self) -> bool:
+        """Whether what cannot be filled at once is to be cancelled."""
+        return self.intent.time_in_force is _IOC or self.intent.time_in_force is _FOK
+
+
+def standing(intent: OrderIntent, live_at: int, never: int) -> WorkingOrder:
+    """Return the order, standing from `live_at` on; `never` is later than every time."""
+    is_buy = intent.side is _BUY
+    order = WorkingOrder(intent, live_at, never, never, is_buy, intent.quantity)
+    if intent.limit_price is not None or intent.stop_price is not None:
+        order.sign = sign = 1.0 if is_buy else -1.0
+        order.limit = None if intent.limit_price is None else float(intent.limit_price) * sign
+        order.stop = None if intent.stop_price is None else float(intent.stop_price) * sign
+    return order
 
 
 class Path(msgspec.Struct, frozen=True, gc=False):
@@ -112,21 +114,18 @@ def point(price: float, volume: float | None, ts: int) -> Path:
 
 
 class Seen:
-    """The newest state of a desk's bar, to tell what a later one of the same bar adds to it."""
+    """The newest state of a desk's bar, and when it came, to tell what a later one of the same bar adds to it."""
 
-    __slots__ = ("close", "high", "is_closed", "low", "ts", "ts_open", "volume")
+    __slots__ = ("state", "ts")
 
     def __init__(self) -> None:
         """Start with nothing seen."""
-        self.ts_open = self.ts = -1
-        self.high = self.low = self.close = self.volume = 0.0
-        self.is_closed = False
+        self.state: Bar | BarUpdate = _NOTHING
+        self.ts = -1
 
     def take(self, state: Bar | BarUpdate, now: int) -> None:
         """Remember `state`."""
-        self.ts_open, self.ts = state.ts_open, now
-        self.high, self.low, self.close = state.high, state.low, state.close
-        self.volume, self.is_closed = state.volume, state.is_closed
+        self.state, self.ts = state, now
 
     def watch(self, state: Bar | BarUpdate, now: int) -> None:
         """Remember `state` if it is of the market as it is: sound, and no correction of an older bar."""
@@ -135,31 +134,46 @@ class Seen:
 
     def outdates(self, state: Bar | BarUpdate) -> bool:
         """Whether `state` is of an older bar, or of this one after its close: a correction, not the market."""
-        return state.ts_open < self.ts_open or (state.ts_open == self.ts_open and self.is_closed)
+        seen = self.state
+        return state.ts_open < seen.ts_open or (state.ts_open == seen.ts_open and seen.is_closed)
 
     def equals(self, state: Bar | BarUpdate) -> bool:
         """Whether `state` adds nothing: same bar, same prices, same volume."""
+        seen = self.state
         return (
-            state.ts_open == self.ts_open
-            and state.close == self.close
-            and state.volume == self.volume
-            and state.high == self.high
-            and state.low == self.low
+            state.ts_open == seen.ts_open
+            and state.close == seen.close
+            and state.volume == seen.volume
+            and state.high == seen.high
+            and state.low == seen.low
         )
 
     def continued_by(self, state: Bar | BarUpdate, ts: int) -> Path:
         """Return what `state` adds to this state of the same bar: new extremes and its last price."""
-        last = state.close
-        high = state.high if state.high > self.high else last
-        low = state.low if state.low < self.low else last
-        volume = max(state.volume - self.volume, 0.0)
-        return Path(self.close, last, last, max(high, last), min(low, last), last, False, volume, ts, ts)
+        seen, last = self.state, state.close
+        high = state.high if state.high > seen.high else last
+        low = state.low if state.low < seen.low else last
+        volume = max(state.volume - seen.volume, 0.0)
+        return Path(seen.close, last, last, max(high, last), min(low, last), last, False, volume, ts, ts)
+
+
+_NOTHING: Final = BarUpdate("", -1, 0.0, 0.0, 0.0, 0.0, 0.0)
 
 
 def is_sound(state: Bar | BarUpdate) -> bool:
     """Whether the prices are finite and in order and the volume is not negative."""
     low, high = state.low, state.high
     return -inf < low <= state.open <= high < inf and low <= state.close <= high and 0.0 <= state.volume < inf
+
+
+def has_traded(state: Bar | BarUpdate) -> bool:
+    """Whether the bar holds a trade."""
+    return state.volume != 0.0 or state.high != state.low
+
+
+def shows_all_of(bar: Bar, seen: Seen) -> bool:
+    """Whether `bar` is a new one, sound and traded: then all of it shows to what stood when it opened."""
+    return bar.ts_open > seen.state.ts_open and bar.quality is not _QUIET and has_traded(bar) and is_sound(bar)
 
 
 def reach(order: WorkingOrder, path: Path, *, through: bool) -> Hit | None:
@@ -209,23 +223,22 @@ def _reached(best: float, limit: float, through: bool) -> bool:
     return best < limit or (best == limit and not through)
 
 
-class Look:
+class Look(msgspec.Struct, gc=False):
     """What one event shows: to each order the part of it that came after the order stood.
 
     `whole` counts for orders that stood by `whole_until`, `since` (new since the last state) for those that
-    stood by `since_until`, `last` (the newest price alone) for those that stood by `last_until`.
+    stood by `since_until`, `last` (the newest price alone) for those that stood by `last_until`. `begin` is when
+    the event's prices begin.
     """
 
-    __slots__ = ("begin", "last", "last_sell", "last_until", "since", "since_until", "whole", "whole_until")
-
-    def __init__(self, begin: int) -> None:
-        """Show nothing yet; `begin` is when the event's prices begin."""
-        self.begin = begin
-        self.whole: Path | None = None
-        self.since: Path | None = None
-        self.last: Path | None = None
-        self.last_sell: Path | None = None
-        self.whole_until = self.since_until = self.last_until = -1
+    begin: int
+    whole: Path | None = None
+    whole_until: int = -1
+    since: Path | None = None
+    since_until: int = -1
+    last: Path | None = None
+    last_sell: Path | None = None
+    last_until: int = -1
 
     def point(self, price: float, volume: float | None, ts: int, until: int) -> None:
         """Show the newest price, to what stood by `until`."""
@@ -251,17 +264,17 @@ def look_at_bar(seen: Seen, bar: Bar, now: int, newest: int) -> Look | None:
     """
     if not is_sound(bar):
         return None
-    is_next = bar.ts_open > seen.ts_open
+    ts_open = bar.ts_open
+    is_next = ts_open > seen.state.ts_open
     if not is_next and (seen.outdates(bar) or seen.equals(bar)):
         return None
     look: Look | None = None
-    if bar.quality is not _QUIET and (bar.volume != 0.0 or bar.high != bar.low):
-        look = Look(bar.ts_open)
+    if bar.quality is not _QUIET and has_traded(bar):
         if is_next:
-            look.whole, look.whole_until = whole_bar(bar), bar.ts_open
+            look = Look(ts_open, whole_bar(bar), ts_open)
         else:
-            look.since, look.since_until = seen.continued_by(bar, bar.ts_close), seen.ts
-        if newest > bar.ts_open:
+            look = Look(ts_open, None, -1, seen.continued_by(bar, bar.ts_close), seen.ts)
+        if newest > ts_open:
             look.point(bar.close, None, bar.ts_close, bar.ts_close - 1)
     seen.take(bar, now)
     return look
@@ -272,11 +285,11 @@ def look_at_update(seen: Seen, update: BarUpdate, now: int) -> Look | None:
     if not is_sound(update) or seen.outdates(update):
         return None
     look: Look | None = None
-    if (update.volume != 0.0 or update.high != update.low) and not seen.equals(update):
+    if has_traded(update) and not seen.equals(update):
         ts = update.ts_event or now
         look = Look(now)
         look.point(update.close, None, ts, now)
-        if update.ts_open == seen.ts_open:
+        if update.ts_open == seen.state.ts_open:
             look.since, look.since_until = seen.continued_by(update, ts), seen.ts
         else:
             look.whole, look.whole_until = whole_update(update, ts), update.ts_open

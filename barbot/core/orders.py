@@ -8,9 +8,10 @@ finished orders are handed out and only the newest of them are kept.
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import Counter
 from collections.abc import Iterable
 from decimal import Decimal
+from itertools import islice
 from typing import Final, Literal, TypeAlias
 
 import msgspec
@@ -57,12 +58,22 @@ class OpenInterest:
         self.orders: dict[str, Order] = {}
         self.buy_quantity = self.sell_quantity = self.priced_buy_value = self.priced_buy_quantity = ZERO
 
+    def _leave(self, order: Order) -> None:
+        """Count an order no more; without orders all sums are zero again."""
+        del self.orders[order.client_order_id]
+        if self.orders:
+            self._change(order, _subtract(order.filled_quantity, order.quantity))
+        elif order.side is not _BUY:
+            self.sell_quantity = ZERO
+        else:
+            self.buy_quantity = self.priced_buy_quantity = self.priced_buy_value = ZERO
+
     def _change(self, order: Order, quantity: Decimal) -> None:
         """Count `quantity` more (or, negative, less) of what `order` can still do."""
         if order.side is not _BUY:
-            self.sell_quantity = _add(self.sell_quantity, quantity)
+            self.sell_quantity = _add(self.sell_quantity, quantity) if self.sell_quantity else quantity
             return
-        self.buy_quantity = _add(self.buy_quantity, quantity)
+        self.buy_quantity = _add(self.buy_quantity, quantity) if self.buy_quantity else quantity
         price = order.limit_price if order.limit_price is not None else order.stop_price
         if price is not None:
             self.priced_buy_quantity = _add(self.priced_buy_quantity, quantity)
@@ -82,14 +93,18 @@ class OrderBook:
     """Holds the open orders, the newest finished ones, and counts of all."""
 
     def __init__(self, *, keep_finished: int = 1000) -> None:
-        """Keep the newest `keep_finished` finished orders for `get`."""
+        """Keep the newest `keep_finished` finished orders for `get`, and now and then up to twice as many."""
         self._keep_finished = keep_finished
         self._open: dict[str, Order] = {}
         self._interest: dict[str, OpenInterest] = {}
-        self._active: dict[str, OpenInterest] = {}
+        self.active: dict[str, OpenInterest] = {}
+        """What the open orders could still do, of instruments that have some, the one longest in play first.
+
+        Read it, never write it.
+        """
         self._fills: dict[str, tuple[Decimal, tuple[str, ...]]] = {}
-        self._finished: OrderedDict[str, Order] = OrderedDict()
-        self._finished_counts: dict[str, int] = {}
+        self._finished: dict[str, Order] = {}
+        self._forgotten: Counter[OrderStatus] = Counter()
 
     def open(self, intent: OrderIntent, now: int) -> Order:
         """Enter an approved intent as PENDING_NEW.
@@ -106,7 +121,7 @@ class OrderBook:
         if interest is None:
             interest = self._interest[intent.instrument] = OpenInterest()
         if not interest.orders:
-            self._active[intent.instrument] = interest
+            self.active[intent.instrument] = interest
         interest.orders[order_id] = order
         interest._change(order, order.quantity)
         return order
@@ -148,7 +163,8 @@ class OrderBook:
             problem = self._check_fill(order, status, fill, filled, report)
             if problem is not None:
                 return problem
-            average = self._average(order, fill, filled)
+            is_whole = not order.filled_quantity and status is _FILLED
+            average = fill.price if is_whole else self._average(order, fill, filled)
         moved = _moved(order, status, filled, average, report.ts_recv, report.reason)
         self._settle(order, moved, fill)
         return moved
@@ -168,23 +184,23 @@ class OrderBook:
         if fill.instrument != order.instrument or fill.side is not order.side or fill.quantity <= 0:
             what = f"{fill.side.name} {fill.quantity} {fill.instrument}"
             return _anomaly(report, "bad fill", f"{what} for an order of {order.side.name} {order.instrument}")
-        earlier = self._fills.get(order.client_order_id)
-        if earlier is not None and fill.fill_id in earlier[1]:
+        if order.filled_quantity and fill.fill_id in self._fills[order.client_order_id][1]:
             return _anomaly(report, "duplicate fill", f"fill {fill.fill_id} was applied before")
-        if filled > order.quantity:
+        if filled == order.quantity:
+            is_right = status is _FILLED
+        elif filled > order.quantity:
             more = _subtract(filled, order.quantity)
             return _anomaly(report, "overfill", f"fill of {fill.quantity} is {more} more than is left")
-        if (status is _FILLED) != (filled == order.quantity):
+        else:
+            is_right = status is _PARTIALLY_FILLED
+        if not is_right:
             return _anomaly(report, "bad fill", f"{status.value} with {_subtract(order.quantity, filled)} left")
         return None
 
     def _average(self, order: Order, fill: Fill, filled: Decimal) -> Decimal:
         """Return the average price; what a partly filled order cost so far is kept beside it, exactly."""
         order_id = order.client_order_id
-        earlier = self._fills.get(order_id)
-        if earlier is None and filled == order.quantity:
-            return fill.price
-        value, ids = earlier if earlier is not None else (ZERO, ())
+        value, ids = self._fills.get(order_id, (ZERO, ()))
         value = _add(value, _multiply(fill.price, fill.quantity))
         self._fills[order_id] = (value, (*ids, fill.fill_id))
         return EXACT.divide(value, filled)
@@ -197,20 +213,24 @@ class OrderBook:
             if fill is not None:
                 interest._change(order, -fill.quantity)
             return
-        interest._change(order, _subtract(order.filled_quantity, order.quantity))
-        del self._open[order_id], interest.orders[order_id]
+        del self._open[order_id]
+        interest._leave(order)
         if not interest.orders:
-            del self._active[order.instrument]
+            del self.active[order.instrument]
         if order.filled_quantity:
             self._fills.pop(order_id, None)
         self._finish(moved)
 
     def _finish(self, order: Order) -> None:
-        self._finished[order.client_order_id] = order
-        if len(self._finished) > self._keep_finished:
-            self._finished.popitem(last=False)
-        status = order.status._value_
-        self._finished_counts[status] = self._finished_counts.get(status, 0) + 1
+        finished = self._finished
+        finished[order.client_order_id] = order
+        if len(finished) > 2 * self._keep_finished:
+            self._forget(len(finished) - self._keep_finished)
+
+    def _forget(self, number: int) -> None:
+        """Let the oldest finished orders go, many at a time; they are still counted."""
+        self._forgotten.update(order.status for order in islice(self._finished.values(), number))
+        self._finished = dict(islice(self._finished.items(), number, None))
 
     def get(self, client_order_id: str) -> Order | None:
         """Return the order's newest picture, if it is open or among the newest finished ones."""
@@ -228,14 +248,14 @@ class OrderBook:
 
     def interested(self) -> list[str]:
         """Return the instruments with open orders, the one longest in play first."""
-        return list(self._active)
+        return list(self.active)
 
     def counts(self) -> dict[OrderStatus, int]:
         """Return how many orders stand at each status, finished ones since the beginning; no zeros."""
-        counts = {OrderStatus(value): count for value, count in self._finished_counts.items()}
-        for order in self._open.values():
-            counts[order.status] = counts.get(order.status, 0) + 1
-        return counts
+        counts = self._forgotten.copy()
+        counts.update(order.status for order in self._finished.values())
+        counts.update(order.status for order in self._open.values())
+        return dict(counts)
 
 
 def _anomaly(report: ExecutionReport, kind: AnomalyKind, detail: str) -> OrderAnomaly:
@@ -244,40 +264,40 @@ def _anomaly(report: ExecutionReport, kind: AnomalyKind, detail: str) -> OrderAn
 
 def _order(intent: OrderIntent, status: OrderStatus, now: int, reason: str) -> Order:
     return Order(
-        client_order_id=intent.client_order_id,
-        instrument=intent.instrument,
-        side=intent.side,
-        quantity=intent.quantity,
-        type=intent.type,
-        limit_price=intent.limit_price,
-        stop_price=intent.stop_price,
-        time_in_force=intent.time_in_force,
-        status=status,
-        filled_quantity=ZERO,
-        average_price=None,
-        ts_created=intent.ts_created or now,
-        ts_updated=now,
-        reason=reason,
-        tag=intent.tag,
+        intent.client_order_id,
+        intent.instrument,
+        intent.side,
+        intent.quantity,
+        intent.type,
+        intent.limit_price,
+        intent.stop_price,
+        intent.time_in_force,
+        status,
+        ZERO,
+        None,
+        intent.ts_created or now,
+        now,
+        reason,
+        intent.tag,
     )
 
 
 def _moved(order: Order, status: OrderStatus, filled: Decimal, average: Decimal | None, now: int, reason: str) -> Order:
     """Return `order` changed; built directly, `msgspec.structs.replace` costs four times as much."""
     return Order(
-        client_order_id=order.client_order_id,
-        instrument=order.instrument,
-        side=order.side,
-        quantity=order.quantity,
-        type=order.type,
-        limit_price=order.limit_price,
-        stop_price=order.stop_price,
-        time_in_force=order.time_in_force,
-        status=status,
-        filled_quantity=filled,
-        average_price=average,
-        ts_created=order.ts_created,
-        ts_updated=now,
-        reason=reason or order.reason,
-        tag=order.tag,
+        order.client_order_id,
+        order.instrument,
+        order.side,
+        order.quantity,
+        order.type,
+        order.limit_price,
+        order.stop_price,
+        order.time_in_force,
+        status,
+        filled,
+        average,
+        order.ts_created,
+        now,
+        reason or order.reason,
+        order.tag,
     )

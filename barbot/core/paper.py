@@ -31,6 +31,8 @@ from barbot.core.matching import (
     look_at_trade,
     look_at_update,
     reach,
+    shows_all_of,
+    standing,
 )
 from barbot.core.risk import Approved
 from barbot.errors import ConfigError
@@ -111,8 +113,9 @@ class PaperVenue:
             ConfigError: a source is neither a feed id nor `trades` nor `quotes`.
         """
         self._volume_limit = settings.volume_limit
-        self._costs = costs or settings.costs()
-        self._slips = self._costs.slippage is not no_slippage
+        costs = costs or settings.costs()
+        self._fees, self._slippage, self._latency = costs.fees, costs.slippage, costs.latency
+        self._slips = costs.slippage is not no_slippage
         self._afford = afford
         self._day_end = day_end
         self._through = settings.limit_fill == "through"
@@ -140,8 +143,8 @@ class PaperVenue:
             why = f"{intent.instrument} has no price source here; add a feed of it to the strategy"
             self._pending.append(_report(intent.client_order_id, _REJECTED, now, now, why))
             return []
-        live_at = self._costs.latency(now)
-        order = WorkingOrder(intent, live_at, NEVER)
+        live_at = self._latency(now)
+        order = standing(intent, live_at, NEVER)
         if intent.time_in_force is _DAY:
             order.expires_at = self._day_end(desk.instrument.calendar, live_at)
             self._sweep_at = min(self._sweep_at, order.expires_at + 1)
@@ -162,7 +165,7 @@ class PaperVenue:
             self._pending.append(_report(client_order_id, _REJECTED, now, now, why))
             return []
         order = found[1]
-        order.cancel_at = min(order.cancel_at, self._costs.latency(now))
+        order.cancel_at = min(order.cancel_at, self._latency(now))
         self._sweep_at = min(self._sweep_at, order.cancel_at)
         return []
 
@@ -171,21 +174,22 @@ class PaperVenue:
 
         Call it before the engine steps over the same event, and apply the reports before that step.
         """
-        reports: list[ExecutionReport] = []
-        if self._pending:
-            reports.extend(self._pending)
-            self._pending.clear()
-        desk = self._desk_of(event)
+        reports, self._pending = self._pending, []
+        desk = self._by_feed.get(event.feed) if type(event) is Bar else self._desk_of(event)
         if desk is not None:
-            if self._is_watching is not True:
-                self._is_watching = isinstance(event, BarUpdate)
+            if not self._is_watching:
+                self._is_watching = type(event) is BarUpdate
             if desk.orders:
-                self._work(desk, _look(desk, event, now), now, reports)
+                if not self._filled_at_open(desk, event, now, reports):
+                    self._work(desk, _look(desk, event, now), now, reports)
+                if not self._orders:
+                    self._sweep_at = NEVER
             elif self._is_watching and isinstance(event, _BARS):
                 desk.seen.watch(event, now)
         if now >= self._sweep_at:
             self._sweep(desk, now, reports)
-        self._unbooked.clear()
+        if self._unbooked:
+            self._unbooked.clear()
         self.idle = not self._orders and self._is_watching is False
         return reports
 
@@ -207,12 +211,31 @@ class PaperVenue:
 
     # What it means to the orders of its desk
 
+    def _filled_at_open(self, desk: _Desk, event: MarketEvent, now: int, reports: list[ExecutionReport]) -> bool:
+        """Fill a market order that stands alone at the open of a whole new bar; return whether it was so.
+
+        This is what `_work` comes to then, in a third of the steps; nearly all orders of a replay are of this kind.
+        """
+        if len(desk.orders) > 1 or type(event) is not Bar or self._volume_limit is not None:
+            return False
+        order = desk.orders[0]
+        if order.limit is not None or order.stop is not None:
+            return False
+        begin = event.ts_open
+        if not order.live_at <= begin < order.expires_at or order.cancel_at <= now:
+            return False
+        if not shows_all_of(event, desk.seen):
+            return False
+        desk.seen.take(event, now)
+        desk.orders = []
+        self._execute(desk, order, to_decimal(event.open), _TAKER, order.leaves, begin, now, reports)
+        return True
+
     def _work(self, desk: _Desk, look: Look | None, now: int, reports: list[ExecutionReport]) -> None:
         begin = now if look is None else look.begin
         hits: list[tuple[int, WorkingOrder, Hit, Path, bool]] = []
         for order in desk.orders:
-            is_over = order.cancel_at <= now or order.expires_at <= begin
-            if is_over and self._ended(order, begin, now, reports):
+            if (order.cancel_at <= now or order.expires_at <= begin) and self._ended(order, begin, now, reports):
                 continue
             if look is not None:
                 self._meet(order, look, now, reports, hits)
@@ -297,48 +320,64 @@ class PaperVenue:
                 if order.is_immediate:
                     self._end(order, _CANCELED, path.ts_last, now, reports, "not enough volume")
                 return ZERO
-        fill = self._make_fill(desk, order, hit, path, quantity, now)
-        refusal = self._afford(fill, self._unbooked) if self._afford is not None else ""
-        if refusal:
-            is_untouched = order.leaves == order.intent.quantity
-            self._end(order, _REJECTED if is_untouched else _CANCELED, fill.ts_event, now, reports, refusal)
-            return ZERO
-        self._unbooked.append(fill)
-        self._report_fill(order, fill, now, reports)
-        return quantity
+        price = _own_price(order, hit) if hit.price is None else to_decimal(hit.price)
+        ts = path.ts_last if hit.phase else path.ts_first
+        is_filled = self._execute(desk, order, price, hit.liquidity, quantity, ts, now, reports)
+        return quantity if is_filled else ZERO
 
     def _available(self, desk: _Desk, path: Path, used: Decimal) -> Decimal:
         limit = self._volume_limit or _ONE
         share = _multiply(limit, to_decimal(path.volume or 0.0))
         return EXACT.subtract(desk.instrument.round_quantity(share), used)
 
-    def _make_fill(self, desk: _Desk, order: WorkingOrder, hit: Hit, path: Path, quantity: Decimal, now: int) -> Fill:
+    def _execute(
+        self,
+        desk: _Desk,
+        order: WorkingOrder,
+        price: Decimal,
+        liquidity: Liquidity,
+        quantity: Decimal,
+        ts: int,
+        now: int,
+        reports: list[ExecutionReport],
+    ) -> bool:
+        """Fill `quantity` at `price`, slippage and fee added, if the account can pay; else end the order."""
         instrument, intent = desk.instrument, order.intent
-        price = _price_of(order, hit)
-        if self._slips and hit.liquidity is _TAKER:
+        order_id = intent.client_order_id
+        if self._slips and liquidity is _TAKER:
             price = self._slipped(desk, order, price)
         notional = _multiply(price, quantity)
         if instrument.multiplier != _ONE:
             notional = _multiply(notional, instrument.multiplier)
+        fee = self._fees(instrument, notional, liquidity)
         self._fill_number += 1
-        return Fill(
-            client_order_id=intent.client_order_id,
-            fill_id=f"paper-{self._fill_number}",
-            instrument=intent.instrument,
-            side=intent.side,
-            price=price,
-            quantity=quantity,
-            fee=self._costs.fees(instrument, notional, hit.liquidity),
-            fee_currency=instrument.currency,
-            liquidity=hit.liquidity,
-            ts_event=path.ts_last if hit.phase else path.ts_first,
-            ts_recv=now,
-        )
+        fill_id = f"paper-{self._fill_number}"
+        name, side, currency = intent.instrument, intent.side, instrument.currency
+        fill = Fill(order_id, fill_id, name, side, price, quantity, fee, currency, liquidity, ts, now)
+        refusal = self._afford(fill, self._unbooked) if self._afford is not None else ""
+        if refusal:
+            is_untouched = order.leaves == intent.quantity
+            self._end(order, _REJECTED if is_untouched else _CANCELED, ts, now, reports, refusal)
+            return False
+        self._unbooked.append(fill)
+        order.is_acknowledged = True
+        if quantity == order.leaves:
+            order.leaves = ZERO
+            order.is_done = True
+            del self._orders[order_id]
+            reports.append(ExecutionReport(order_id, _FILLED, ts, now, fill, "", order.note))
+            return True
+        order.leaves = EXACT.subtract(order.leaves, quantity)
+        reports.append(ExecutionReport(order_id, _PARTIALLY_FILLED, ts, now, fill, "", order.note))
+        order.note = ""
+        if order.is_immediate:
+            self._end(order, _CANCELED, ts, now, reports, "the rest could not be filled at once")
+        return True
 
     def _slipped(self, desk: _Desk, order: WorkingOrder, price: Decimal) -> Decimal:
         """Return the worse price, on the tick that is worse still, but never beyond the order's limit."""
         side = order.intent.side
-        slipped = self._costs.slippage(price, side, desk.quote)
+        slipped = self._slippage(price, side, desk.quote)
         if slipped is None:
             if not desk.told_no_quote:
                 desk.told_no_quote = True
@@ -352,42 +391,19 @@ class PaperVenue:
             return slipped
         return min(slipped, limit) if order.is_buy else max(slipped, limit)
 
-    def _report_fill(self, order: WorkingOrder, fill: Fill, now: int, reports: list[ExecutionReport]) -> None:
-        order.leaves = EXACT.subtract(order.leaves, fill.quantity)
-        order.is_acknowledged = True
-        status = _PARTIALLY_FILLED
-        if not order.leaves:
-            status = _FILLED
-            order.is_done = True
-            del self._orders[fill.client_order_id]
-        reports.append(
-            ExecutionReport(
-                client_order_id=fill.client_order_id,
-                status=status,
-                ts_event=fill.ts_event,
-                ts_recv=now,
-                fill=fill,
-                assumption=order.note,
-            )
-        )
-        order.note = ""
-        if order.leaves and order.is_immediate:
-            self._end(order, _CANCELED, fill.ts_event, now, reports, "the rest could not be filled at once")
-
     def _close_books(self, desk: _Desk, now: int, reports: list[ExecutionReport]) -> None:
         """Acknowledge what stands by now, end the day of what was for the day, and forget what is done."""
-        has_ended = False
+        kept = []
         for order in desk.orders:
-            if not order.is_done and order.expires_at <= now:
-                self._end(order, _EXPIRED, order.expires_at, now, reports)
             if order.is_done:
-                has_ended = True
-            elif not order.is_acknowledged and order.live_at <= now:
+                continue
+            if order.expires_at <= now:
+                self._end(order, _EXPIRED, order.expires_at, now, reports)
+                continue
+            kept.append(order)
+            if not order.is_acknowledged and order.live_at <= now:
                 self._acknowledge(order, now, reports)
-        if has_ended:
-            desk.orders = [order for order in desk.orders if not order.is_done]
-        if not self._orders:
-            self._sweep_at = NEVER
+        desk.orders = kept
 
     # Other desks, and what is due by time alone
 
@@ -444,9 +460,8 @@ def _next_due(order: WorkingOrder) -> int:
     return min(acknowledge_at, order.cancel_at, order.expires_at + 1)
 
 
-def _price_of(order: WorkingOrder, hit: Hit) -> Decimal:
-    if hit.price is not None:
-        return to_decimal(hit.price)
+def _own_price(order: WorkingOrder, hit: Hit) -> Decimal:
+    """Return the order's own price, at which it was hit inside the path."""
     own = order.intent.stop_price if hit.phase == INSIDE_STOP else order.intent.limit_price
     if own is None:
         raise ValueError(f"order {order.intent.client_order_id} was hit at a price it does not have")

@@ -28,7 +28,6 @@ from barbot.model.market import Quality, Side
 from barbot.model.order import Fill, OrderIntent, OrderType
 from barbot.timing.interval import DAY, MINUTE
 
-_SEAL: Final = object()
 _ONE: Final = Decimal(1)
 _BUY: Final = Side.BUY
 _LIMIT: Final = OrderType.LIMIT
@@ -47,15 +46,15 @@ class Approved:
 
     __slots__ = ("_intent",)
 
-    def __init__(self, intent: OrderIntent, seal: object) -> None:
-        """Seal `intent`.
+    _intent: OrderIntent
+
+    def __init__(self, *_unused: object) -> None:
+        """Refuse to be made.
 
         Raises:
-            TypeError: `seal` is not this module's own.
+            TypeError: always.
         """
-        if seal is not _SEAL:
-            raise TypeError("only RiskGate.check approves orders")
-        self._intent = intent
+        raise TypeError("only RiskGate.check approves orders")
 
     @property
     def intent(self) -> OrderIntent:
@@ -118,7 +117,7 @@ _LIMIT_NAMES: Final = (
 )
 
 
-class RiskContext(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class RiskContext(msgspec.Struct, frozen=True, gc=False):
     """What a check goes by. `mark` is the instrument's newest price, `marks` those of others by id.
 
     `quality` is that of the bar in hand, None outside bar hooks. `fee_rate` is the fee expected, as a fraction.
@@ -200,22 +199,21 @@ class RiskGate:
             return Refusal(intent, finding[0], finding[1])
         if self._limits.max_orders_per_minute is not None:
             self._approved_at.append(context.now)
-        return Approved(intent, _SEAL)
+        return _approved(intent)
 
     def _find(self, intent: OrderIntent, context: RiskContext) -> _Finding:
         """Return the first broken rule: those of form, then, unless the order is a way out, those of risk."""
         instrument, name = context.instrument, intent.instrument
-        price = intent.limit_price if intent.limit_price is not None else intent.stop_price
-        if price is None:
-            mark = self._marks.get(name)
-            price = None if mark is None else to_decimal(mark)
-        finding = _check_form(intent, instrument, price)
+        finding = _check_form(intent, instrument)
+        if finding is None and instrument.has_bounds:
+            finding = _check_bounds(intent.quantity, instrument, self._price(intent))
         if finding is not None:
             return finding
         held = context.ledger.quantity(name)
         projected = _projected(intent, context.book, held)
         if held and _is_reduction(held, projected):
             return None
+        price = self._price(intent)
         if price is None:
             return "price", f"no price of {name} is known yet; wait for its first bar"
         if context.mark is None:
@@ -226,6 +224,14 @@ class RiskGate:
             if finding is not None:
                 return finding
         return None
+
+    def _price(self, intent: OrderIntent) -> Decimal | None:
+        """Return what the order is reckoned at: its own price, else the newest of the market."""
+        own = intent.limit_price if intent.limit_price is not None else intent.stop_price
+        if own is not None:
+            return own
+        mark = self._marks.get(intent.instrument)
+        return None if mark is None else to_decimal(mark)
 
     def _all_marks(self, context: RiskContext) -> Mapping[str, Decimal | float]:
         return {**self._marks, **context.marks}
@@ -292,9 +298,9 @@ class RiskGate:
             )
         cost = _multiply(case.notional, _add(_ONE, context.fee_rate)) if context.fee_rate else case.notional
         currency = context.instrument.currency
-        free, reserved = context.ledger.cash(currency), self._reserved(case)
-        if reserved:
-            free = _subtract(free, reserved)
+        free = context.ledger.cash(currency)
+        if context.book.active:
+            free = _subtract(free, self._reserved(case))
         if cost <= free:
             return None
         return "cash", (
@@ -413,7 +419,8 @@ class Funds:
         fee = fill.fee if fill.fee_currency == currency else ZERO
         if instrument.currency != currency:
             return fee
-        return _add(_value(instrument, fill.price, _signed(fill)), fee)
+        value = _value(instrument, fill.price, fill.quantity)
+        return _add(value, fee) if fill.side is _BUY else _subtract(fee, value)
 
     def _lack_of_margin(self, fill: Fill, unbooked: Sequence[Fill], after: Decimal) -> str:
         instrument = self._instruments[fill.instrument]
@@ -439,8 +446,15 @@ class Funds:
         )
 
 
-def _check_form(intent: OrderIntent, instrument: Instrument, price: Decimal | None) -> _Finding:
-    """Check what holds for every order, whatever the account."""
+def _approved(intent: OrderIntent) -> Approved:
+    """Seal `intent`."""
+    approved = Approved.__new__(Approved)
+    approved._intent = intent
+    return approved
+
+
+def _check_form(intent: OrderIntent, instrument: Instrument) -> _Finding:
+    """Check what holds for every order, whatever account and venue."""
     quantity = intent.quantity
     if not quantity or quantity.is_signed() or not quantity.is_finite():
         return "quantity", (
@@ -448,10 +462,8 @@ def _check_form(intent: OrderIntent, instrument: Instrument, price: Decimal | No
             f"{instrument.quantity_increment or 'eight decimals'}; ask for at least one lot"
         )
     if intent.type is not _MARKET or intent.limit_price is not None or intent.stop_price is not None:
-        finding = _check_prices(intent)
-        if finding is not None:
-            return finding
-    return _check_bounds(quantity, instrument, price)
+        return _check_prices(intent)
+    return None
 
 
 def _check_prices(intent: OrderIntent) -> _Finding:
@@ -488,14 +500,13 @@ def _check_bounds(quantity: Decimal, instrument: Instrument, price: Decimal | No
 
 def _projected(intent: OrderIntent, book: OrderBook, held: Decimal) -> Decimal:
     """Return the position if this order and every open one of its side were filled and no other."""
-    interest = book.interest(intent.instrument)
-    if intent.side is _BUY:
-        more, signed = interest.buy_quantity, intent.quantity
-    else:
-        more, signed = interest.sell_quantity.copy_negate(), intent.quantity.copy_negate()
-    if more:
-        signed = _add(signed, more)
-    return _add(held, signed) if held else signed
+    is_buy, quantity = intent.side is _BUY, intent.quantity
+    interest = book.active.get(intent.instrument)
+    if interest is not None:
+        quantity = _add(quantity, interest.buy_quantity if is_buy else interest.sell_quantity)
+    if not held:
+        return quantity if is_buy else quantity.copy_negate()
+    return _add(held, quantity) if is_buy else _subtract(held, quantity)
 
 
 def _is_reduction(held: Decimal, after: Decimal) -> bool:
@@ -503,7 +514,7 @@ def _is_reduction(held: Decimal, after: Decimal) -> bool:
 
 
 def _signed(fill: Fill) -> Decimal:
-    return fill.quantity if fill.side is _BUY else -fill.quantity
+    return fill.quantity if fill.side is _BUY else fill.quantity.copy_negate()
 
 
 def _value(instrument: Instrument, price: Decimal, quantity: Decimal) -> Decimal:

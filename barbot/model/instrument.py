@@ -8,8 +8,8 @@ that leaves the house is done here and nowhere else.
 from __future__ import annotations
 
 import re
-from decimal import ROUND_DOWN, ROUND_HALF_EVEN, Decimal
-from functools import lru_cache
+from decimal import ROUND_DOWN, ROUND_HALF_EVEN, Context, Decimal, DivisionByZero, InvalidOperation, Overflow
+from functools import cached_property, lru_cache
 from typing import Final
 
 import msgspec
@@ -17,9 +17,16 @@ import msgspec
 from barbot.errors import ConfigError
 from barbot.timing.interval import Interval
 
+EXACT: Final = Context(prec=64, rounding=ROUND_HALF_EVEN, traps=[InvalidOperation, DivisionByZero, Overflow])
+"""The context of all money: enough digits that sums and products of prices, quantities and rates are exact.
+
+The caller's own decimal context is neither used nor touched.
+"""
+
 _FEED: Final = re.compile(r"(?P<provider>[a-z][a-z0-9_-]*):(?P<symbol>[^@\s]+)@(?P<interval>[^@\s]+)")
 _INSTRUMENT: Final = re.compile(r"(?P<provider>[a-z][a-z0-9_-]*):(?P<symbol>[^@\s]+)")
 _DEFAULT_QUANTITY_INCREMENT: Final = Decimal("0.00000001")
+_ONE: Final = Decimal(1)
 
 
 class FeedId(msgspec.Struct, frozen=True):
@@ -69,7 +76,7 @@ def check_instrument_id(text: str) -> str:
     return text
 
 
-class Instrument(msgspec.Struct, frozen=True, kw_only=True):
+class Instrument(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """One tradable thing of one venue.
 
     Increments of `None` mean "not known": prices then pass unrounded, quantities round to eight decimals.
@@ -102,10 +109,15 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True):
             base, quote = "", "USD"
         return cls(provider=provider, symbol=symbol, currency=currency or quote, base=base, calendar=calendar)
 
-    @property
+    @cached_property
     def id(self) -> str:
         """`provider:SYMBOL`."""
         return f"{self.provider}:{self.symbol}"
+
+    @cached_property
+    def has_bounds(self) -> bool:
+        """Whether an order can be too small or too large for the venue."""
+        return not (self.min_quantity is None and self.max_quantity is None and self.min_notional is None)
 
     def round_price(self, price: Decimal | float | int | str) -> Decimal:
         """Return `price` on the nearest tick (ties to even), or unrounded where the tick is unknown."""
@@ -121,12 +133,11 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True):
 
 def to_decimal(value: Decimal | float | int | str) -> Decimal:
     """Return what a person reads: the shortest decimal that is the same float, never its binary expansion."""
-    if isinstance(value, Decimal):
-        return value
     if isinstance(value, float):
         return Decimal(float.__repr__(value))  # numpy's float64 is a float that prints itself as np.float64(...)
-    return Decimal(str(value))  # str: numpy's other numbers, which Decimal does not take
+    return value if isinstance(value, Decimal) else Decimal(str(value))  # str: numpy's other numbers
 
 
 def _snap(value: Decimal, increment: Decimal, rounding: str) -> Decimal:
-    return (value / increment).quantize(Decimal(1), rounding=rounding) * increment
+    lots = EXACT.divide(value, increment).quantize(_ONE, rounding, EXACT)
+    return EXACT.multiply(lots, increment)

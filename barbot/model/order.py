@@ -1,7 +1,11 @@
 """Orders, their life and their fills. Floor 1.
 
 Names are FIX's. Money and quantities are `Decimal`; times are ns since the epoch, UTC. An `Order` is a frozen
-picture of an order at one moment: every change makes a new one, by the table `TRANSITIONS`.
+picture of an order at one moment: every change makes a new one, by the table `TRANSITIONS`. Orders and fills are
+array-like when encoded (for the digest): the order of the fields is the format.
+
+Write the fields' names when you make one. Only the order path itself goes by position, for it makes six of these
+records an order and names double the cost of each.
 """
 
 from __future__ import annotations
@@ -12,6 +16,7 @@ from typing import Final
 
 import msgspec
 
+from barbot.model.instrument import EXACT
 from barbot.model.market import Side
 
 
@@ -87,7 +92,7 @@ class Liquidity(enum.Enum):
     TAKER = "TAKER"
 
 
-class OrderIntent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class OrderIntent(msgspec.Struct, frozen=True, gc=False):
     """What a strategy asked for, rounded to the instrument; the risk gate has not seen it yet."""
 
     client_order_id: str
@@ -102,7 +107,7 @@ class OrderIntent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     tag: str = ""
 
 
-class Order(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class Order(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """An order at one moment. `average_price` is None until something was filled."""
 
     client_order_id: str
@@ -124,7 +129,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     @property
     def leaves_quantity(self) -> Decimal:
         """What can still be filled; 0 once the order is final."""
-        return self.quantity - self.filled_quantity if self.is_open else Decimal(0)
+        return EXACT.subtract(self.quantity, self.filled_quantity) if self.is_open else Decimal(0)
 
     @property
     def is_open(self) -> bool:
@@ -132,7 +137,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         return self.status.is_open
 
 
-class Fill(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class Fill(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """A part of an order that was traded. `fee` is positive when paid, in `fee_currency`."""
 
     client_order_id: str
@@ -148,7 +153,7 @@ class Fill(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     ts_recv: int
 
 
-class ExecutionReport(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class ExecutionReport(msgspec.Struct, frozen=True, gc=False):
     """A venue's word on an order: its new status, and the fill that caused it if there was one.
 
     `assumption` says what a paper venue had to assume to answer ("" where nothing); it is audited.

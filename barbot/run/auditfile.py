@@ -1,7 +1,7 @@
 """`audit.jsonl.zst`: what the engine did, as JSON Lines in zstd frames. Floor 4.
 
-A line is `[kind, ...fields]`. Each zstd frame stands by itself, so that after a kill everything but the last
-unflushed quarter of a megabyte can be read, by `zstdcat | jq` too.
+A line is `[kind, ...fields]`, of an order or a fill `[kind, {field: value}]`. Each zstd frame stands by itself, so
+that after a kill everything but the last unflushed quarter of a megabyte can be read, by `zstdcat | jq` too.
 """
 
 from __future__ import annotations
@@ -63,5 +63,5 @@ def _line(record: AuditRecord) -> object:
     if isinstance(record, Bar):
         return ["close", record]
     if isinstance(record, Order):
-        return ["order", record]
-    return ["fill", record] if isinstance(record, Fill) else record
+        return ["order", msgspec.structs.asdict(record)]
+    return ["fill", msgspec.structs.asdict(record)] if isinstance(record, Fill) else record

@@ -95,34 +95,36 @@ class Trail:
             self._take_trips()
 
     def _take(self, records: list[AuditRecord]) -> None:
-        if list(map(type, records)).count(Bar) == len(records):
+        others = [record for record in records if record.__class__ is not Bar]
+        kinds = [record.__class__ for record in others]
+        self.fills += kinds.count(Fill)
+        if IN_DIGEST.issuperset(kinds):
             self._digest.add(records)
         else:
-            others = [record for record in records if record.__class__ is not Bar]
             self._digest.add([record for record in records if record.__class__ in IN_DIGEST])
             self._count(others)
+        if self._store is not None:
+            self._keep(self._store, others)
         if self._audit is not None:
             self._audit.take(records)
         if self._listener is not None:
             self._listener(records)
 
     def _count(self, others: list[AuditRecord]) -> None:
-        store = self._store
         for record in others:
-            kind = record.__class__
-            if kind is Order and isinstance(record, Order):
-                if store is not None:
-                    store.add_order(record)
-            elif isinstance(record, Fill):
-                self.fills += 1
-                if store is not None:
-                    store.add_fill(record)
-            elif isinstance(record, OrderRefused):
+            if isinstance(record, OrderRefused):
                 self.refused_by_rule[record.rule] += 1
             elif isinstance(record, HookSlow):
                 self.slow_hooks[record.hook] += 1
             elif isinstance(record, HookFailed):
                 self.failed_hooks[record.hook] += 1
+
+    def _keep(self, store: LedgerStore, others: list[AuditRecord]) -> None:
+        for record in others:
+            if isinstance(record, Order):
+                store.add_order(record)
+            elif isinstance(record, Fill):
+                store.add_fill(record)
 
     def _take_curve(self) -> None:
         store = self._store

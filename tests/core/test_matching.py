@@ -14,6 +14,7 @@ from barbot.core.matching import (
     INSIDE_STOP,
     WorkingOrder,
     reach,
+    standing,
     whole_bar,
 )
 from barbot.model.market import Bar, Side
@@ -92,7 +93,7 @@ BAR_RULES: Final[list[tuple[str, OrderIntent, tuple[float, float, float, float],
 def test_a_whole_bar(
     rule: str, intent: OrderIntent, prices: tuple[float, float, float, float], expected: tuple[str, str] | None
 ) -> None:
-    found = answer(WorkingOrder(intent, 0, 1 << 62), prices)
+    found = answer(standing(intent, 0, 1 << 62), prices)
     assert found == (None if expected is None else (D(expected[0]), expected[1])), rule
 
 
@@ -109,7 +110,7 @@ def answer(working: WorkingOrder, prices: tuple[float, float, float, float]) -> 
 
 
 def test_a_triggered_stop_limit_stands_as_a_limit_and_knows_why_it_was_not_filled() -> None:
-    working = WorkingOrder(order(BUY, stop="104", limit="101"), 0, 1 << 62)
+    working = standing(order(BUY, stop="104", limit="101"), 0, 1 << 62)
     assert answer(working, (100, 105, 95, 102)) is None
     assert (working.stop, working.note) == (None, HIDDEN_LIMIT)
     working.is_fresh = False
@@ -117,6 +118,6 @@ def test_a_triggered_stop_limit_stands_as_a_limit_and_knows_why_it_was_not_fille
 
 
 def test_a_resting_limit_that_a_bar_opens_through_fills_at_the_open_as_maker() -> None:
-    working = WorkingOrder(order(SELL, limit="104"), 0, 1 << 62)
+    working = standing(order(SELL, limit="104"), 0, 1 << 62)
     working.is_fresh = False
     assert answer(working, (107, 108, 103, 105)) == (D(107), "MAKER")
