@@ -211,7 +211,7 @@ class OrderBook:
         if _NEXT[moved.status._value_]:
             self._open[order_id] = interest.orders[order_id] = moved
             if fill is not None:
-                interest._change(order, -fill.quantity)
+                interest._change(order, fill.quantity.copy_negate())
             return
         del self._open[order_id]
         interest._leave(order)

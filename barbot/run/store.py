@@ -83,7 +83,8 @@ class LedgerStore:
         self._path = path
         self._connection: sqlite3.Connection | None = None
         self._rows: dict[str, list[_Row]] = {table: [] for table in _COLUMNS}
-        self._orders = self._rows["orders"]
+        self._orders: dict[str, Order] = {}
+        """Newest pictures to be written, the one changed last at the end: most orders are finished within a batch."""
         self._fills = self._rows["fills"]
         self._equity = self._rows["equity"]
         self._trades = self._rows["trades"]
@@ -102,28 +103,10 @@ class LedgerStore:
 
     def add_order(self, order: Order) -> None:
         """Keep an order's newest picture, in place of an earlier one. Once, when it is finished, is enough."""
-        average, limit, stop = order.average_price, order.limit_price, order.stop_price
-        self._orders.append(
-            (
-                order.client_order_id,
-                order.instrument,
-                "BUY" if order.side is _BUY else "SELL",
-                str(order.quantity),
-                order.type._value_,
-                None if limit is None else str(limit),
-                None if stop is None else str(stop),
-                order.time_in_force._value_,
-                order.status._value_,
-                str(order.filled_quantity),
-                None if average is None else str(average),
-                order.ts_created,
-                order.ts_updated,
-                order.reason,
-                order.tag,
-            )
-        )
+        self._orders.pop(order.client_order_id, None)
+        self._orders[order.client_order_id] = order
         if len(self._orders) >= _BATCH:
-            self._flush("orders")
+            self._flush_orders()
 
     def add_fill(self, fill: Fill) -> None:
         """Keep a fill; fills are read back in the order of their adding."""
@@ -196,6 +179,8 @@ class LedgerStore:
         Raises:
             ConfigError: the file cannot be written.
         """
+        if self._orders:
+            self._flush_orders()
         for table, rows in self._rows.items():
             if rows:
                 self._flush(table)
@@ -210,6 +195,11 @@ class LedgerStore:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+
+    def _flush_orders(self) -> None:
+        self._rows["orders"].extend(map(_order_row, self._orders.values()))
+        self._orders.clear()
+        self._flush("orders")
 
     def _flush(self, table: str) -> None:
         rows = self._rows[table]
@@ -236,6 +226,27 @@ class LedgerStore:
             where=str(self._path),
             remedy="Give a run directory that can be written and has space",
         )
+
+
+def _order_row(order: Order) -> _Row:
+    average, limit, stop = order.average_price, order.limit_price, order.stop_price
+    return (
+        order.client_order_id,
+        order.instrument,
+        "BUY" if order.side is _BUY else "SELL",
+        str(order.quantity),
+        order.type._value_,
+        None if limit is None else str(limit),
+        None if stop is None else str(stop),
+        order.time_in_force._value_,
+        order.status._value_,
+        str(order.filled_quantity),
+        None if average is None else str(average),
+        order.ts_created,
+        order.ts_updated,
+        order.reason,
+        order.tag,
+    )
 
 
 def integrity_check(path: Path) -> str:
