@@ -92,6 +92,8 @@ class Replay:
         self._source_digest = self.source.digest()
         self.folder = open_run(plan, self.run_id, self._source_digest, clock) if plan.runs_dir is not None else None
         self.trail = Trail(self.desk, currency=self.currency, folder=self.folder, level=plan.audit, listener=listener)
+        self._is_watched = self.source.has_quotes or plan.columns.intrabar != "none"
+        """Whether there may be quotes or forming bars, which the venue must see even if nothing waits for them."""
         self._paths: dict[str, bool] = {}
         self._events = 0
         self._first = self._now = 0
@@ -174,7 +176,7 @@ class Replay:
         stamped: Iterator[tuple[int, MarketEvent]] = zip(stamps, self._walked(events), strict=True)
         pair: tuple[int, MarketEvent] | None = None
         while True:
-            if venue.idle and not self.source.has_quotes:
+            if venue.idle and not self._is_watched:
                 departure = engine.advance(chain((pair,), stamped) if pair is not None else stamped)
                 pair = departure.overtaken
                 if pair is None and not departure.commands:
@@ -212,7 +214,7 @@ class Replay:
             self._let_pass(now)
         if not events:
             return
-        if venue.idle and not self.source.has_quotes:
+        if venue.idle and not self._is_watched:
             self._route(engine.step(now, events), now)
         elif len(events) == 1:
             reports = venue.match(events[0], now)
@@ -291,7 +293,7 @@ class Replay:
             held_to=trail.held_to,
             seconds=seconds,
             events=self._events,
-            warnings=[*self.source.warnings, *self._own_warnings()],
+            warnings=[*self.source.warnings, *self._own_warnings(interrupted=interrupted)],
             interrupted=interrupted,
         )
 
@@ -303,11 +305,11 @@ class Replay:
             return outcome
         return msgspec.structs.replace(outcome, refusals=dict(Counter(outcome.refusals) + base.refusals))
 
-    def _own_warnings(self) -> list[str]:
+    def _own_warnings(self, *, interrupted: bool) -> list[str]:
         found = [f"{name}: {n} messages of a feed nobody subscribed" for name, n in self.engine.unknown.items()]
         found += [f"{hook} took longer than its budget {n} times" for hook, n in self.trail.slow_hooks.items()]
         found += [f"{hook} raised {n} times, and the run went on" for hook, n in self.trail.failed_hooks.items()]
-        if not self.engine.has_begun:
+        if not self.engine.has_begun and not interrupted:
             found.append(f"no hook was called: {self._why_nothing()}")
         currencies = list(dict.fromkeys(i.currency for i in self.source.instruments.values()))
         if len(currencies) > 1:
