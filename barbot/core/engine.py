@@ -126,6 +126,7 @@ class Engine:
         self._ticks = {name: path for name in self._builders if (path := self._tick_path(name)) is not None}
         desk.bind(self)
         strategy._desk = desk
+        strategy._house = self
         self._handlers: dict[type, Callable[..., None]] = {
             Bar: self._whole_bar,
             BarUpdate: self._candle,
