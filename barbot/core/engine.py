@@ -124,6 +124,7 @@ class Engine:
         self._default = self.lanes.get(first) or next(lane for lane in self.lanes.values() if not lane.spec.is_hidden)
         self._whole = {name: self._whole_path(name) for name in self._trackers}
         self._ticks = {name: path for name in self._builders if (path := self._tick_path(name)) is not None}
+        self._line = self._only_builder()
         desk.bind(self)
         strategy._desk = desk
         strategy._house = self
@@ -192,6 +193,22 @@ class Engine:
 
         return tick
 
+    def _only_builder(self) -> TradeBuilder | None:
+        """Return the builder if there is but one, and no hook that wants each trade: it may take many at a time."""
+        builders = [builder for of_instrument in self._builders.values() for builder in of_instrument]
+        return builders[0] if len(builders) == 1 and self.hooks.trade is None else None
+
+    @property
+    def wakes_at(self) -> int:
+        """The time after which something is due before the next event."""
+        return self._wake_at
+
+    def passed(self, now: int, tracker: BarTracker) -> None:
+        """Note that data for `tracker` was taken, the newest at `now`."""
+        self.now = now
+        if tracker.connection is not None:
+            self._arrived(tracker.connection)
+
     # -- the step -----------------------------------------------------------------------------------------
 
     def preroll(self) -> None:
@@ -252,7 +269,8 @@ class Engine:
             StrategyError, ContractError: see `step`.
         """
         handlers, whole, ticks = self._handlers, self._whole, self._ticks
-        now = self.now
+        if self._line is not None:
+            stamped = self._line.out_of_line(stamped, self)
         try:
             for now, event in stamped:
                 if self._wake_at < now:
@@ -271,7 +289,7 @@ class Engine:
                     tick(event, now)
                 else:
                     handlers[event.__class__](event)
-            return Departure(now, self.desk.depart() if self.desk.busy else NOTHING, None)
+            return Departure(self.now, self.desk.depart() if self.desk.busy else NOTHING, None)
         except Exception as error:
             self._reraise(error)
 

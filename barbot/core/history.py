@@ -119,7 +119,7 @@ class _Column:
     made, so a view that a strategy kept goes on showing what it showed (but for the bar that was forming then).
     """
 
-    __slots__ = ("array", "first", "get", "readonly", "synced", "write")
+    __slots__ = ("array", "first", "get", "newest", "reader", "readonly", "shown", "synced", "write")
 
     def __init__(self, name: str, dtype: npt.DTypeLike) -> None:
         self.get: Callable[[Bar], float] = attrgetter(name)
@@ -128,9 +128,14 @@ class _Column:
         self.write = cast("memoryview[float]", self.array.data)
         self.first = 0
         self.synced = 0
+        self.shown = self.array
+        self.newest: Bar | None = None
+        self.reader: object = None
+        """The window that `shown` was made for, when `newest` was the newest bar."""
 
     def forget_from(self, position: int) -> None:
         """Read again what stands at `position` (counted over all bars ever) and after it, into a new array."""
+        self.newest = None
         if position < self.synced:
             self.synced = position
             self._use(self.array.copy())
@@ -139,6 +144,11 @@ class _Column:
         """Return the read-only view of list indices `[start, stop)` of the store."""
         bars, dropped = store.bars, store.dropped
         first, last = dropped + start, dropped + stop
+        at = self.first
+        if self.synced == last - 1 and first >= at and last - at <= len(self.array) and not store.forming:
+            self.write[last - 1 - at] = self.get(bars[-1])
+            self.synced = last
+            return self.readonly[first - at : last - at]
         if last - self.first > len(self.array) or first < self.first or self.synced < first:
             self._renew(first, last)
         synced = max(self.synced, first)
@@ -237,12 +247,23 @@ class History:
         return len(self._store.bars) >= self._length
 
     def _column(self, name: str) -> FloatColumn:
-        start, stop = self._bounds()
+        """Return the column; one that was read since the newest bar changed last, or a bar since it was corrected."""
         store = self._store
+        if store.refresh is not _nothing:
+            store.refresh()
         column = store.columns.get(name)
+        bars = store.bars
         if column is None:
             column = store.columns[name] = _Column(name, np.float64)
-        return column.view(store, start, stop)  # type: ignore[return-value]  # a float64 column gives float64
+        elif bars and column.newest is bars[-1] and column.reader is self:
+            return column.shown
+        stop = len(bars)
+        start = stop - self._length
+        if self._skip_forming and store.forming:
+            stop -= 1
+        column.shown = shown = column.view(store, start if start > 0 else 0, stop)
+        column.newest, column.reader = bars[-1] if bars else None, self
+        return shown  # type: ignore[return-value]  # a float64 column gives float64
 
     @property
     def open(self) -> FloatColumn:
