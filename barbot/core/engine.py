@@ -11,7 +11,7 @@ commands, where events come from and who moves the clock is the business of `run
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from heapq import heappop, heappush
 from inspect import unwrap
 from types import FrameType
@@ -260,8 +260,13 @@ class Engine:
         except Exception as error:
             self._reraise(error)
 
-    def advance(self, stamped: Iterator[tuple[int, MarketEvent]]) -> Departure:
+    def advance(
+        self, stamped: Iterator[tuple[int, MarketEvent]], watched: Collection[str] = (), until: int = NEVER
+    ) -> Departure:
         """Step over each (now, event) until something has to leave the house, or to the end: `step` in a loop.
+
+        With `watched` feeds it stops before their bars, before any other kind of event, and at `until`: somebody
+        has to see those first.
 
         A deadline at the very `now` of an event fires when the next event comes; step without events at the end.
 
@@ -278,6 +283,8 @@ class Engine:
                         self._catch_up(now - 1)
                     if self.desk.busy:
                         return Departure(self.now, self.desk.depart(), (now, event))
+                if watched and (event.__class__ is not Bar or event.feed in watched or now >= until):
+                    return Departure(self.now, NOTHING, (now, event))
                 self.now = now
                 if event.__class__ is Bar:
                     try:

@@ -52,6 +52,11 @@ class WorkingOrder(msgspec.Struct):
     note: str = ""
 
     @property
+    def rests(self) -> bool:
+        """Whether it waits for a price rather than for the next one."""
+        return self.limit is not None or self.stop is not None
+
+    @property
     def is_immediate(self) -> bool:
         """Whether what cannot be filled at once is to be cancelled."""
         return self.intent.time_in_force is _IOC or self.intent.time_in_force is _FOK

@@ -9,7 +9,7 @@ volume, money and the order's life. No I/O, no clock.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from decimal import Decimal
 from operator import itemgetter
 from typing import Final, TypeAlias
@@ -152,7 +152,7 @@ class PaperVenue:
         if live_at > desk.newest:  # not max(): it costs three times as much
             desk.newest = live_at
         self._orders[intent.client_order_id] = (desk, order)
-        if live_at < self._sweep_at:
+        if live_at < self._sweep_at and order.rests:
             self._sweep_at = live_at + 1
         return []
 
@@ -192,6 +192,21 @@ class PaperVenue:
             self._unbooked.clear()
         self.idle = not self._orders and self._is_watching is False
         return reports
+
+    @property
+    def wakes_at(self) -> int:
+        """When any event must be shown, because time alone decides something."""
+        return self._sweep_at
+
+    @property
+    def watched(self) -> Collection[str] | None:
+        """The feeds whose whole bars must be shown before `wakes_at`; None: everything must be shown."""
+        if self.idle:
+            return ()
+        if self._is_watching is not False or self._pending:
+            return None
+        sources = {desk.source for desk, _ in self._orders.values()}
+        return sources if sources <= self._by_feed.keys() else None
 
     # What an event shows
 
@@ -410,8 +425,8 @@ class PaperVenue:
     def _sweep(self, matched: _Desk | None, now: int, reports: list[ExecutionReport]) -> None:
         """Settle what time alone decides at the desks that the event was not for; find the next such time.
 
-        A bar that ends at `now` may still be to come for those desks, so a day ends, and an order is
-        acknowledged, only once its time has passed.
+        A bar that ends at `now` may still be to come for those desks, so a day ends, and a resting order is
+        acknowledged, only once its time has passed. A market order waits for its own instrument's next word.
         """
         for desk in self._desks.values():
             if not desk.orders or desk is matched:
@@ -419,7 +434,7 @@ class PaperVenue:
             for order in desk.orders:
                 if self._ended(order, now - 1, now, reports) or order.is_acknowledged:
                     continue
-                if order.live_at < now:
+                if order.live_at < now and order.rests:
                     self._acknowledge(order, now, reports)
             desk.orders = [order for order in desk.orders if not order.is_done]
         self._sweep_at = min((_next_due(order) for _, order in self._orders.values()), default=NEVER)
@@ -456,7 +471,7 @@ def _report(
 
 
 def _next_due(order: WorkingOrder) -> int:
-    acknowledge_at = NEVER if order.is_acknowledged else order.live_at + 1
+    acknowledge_at = NEVER if order.is_acknowledged or not order.rests else order.live_at + 1
     return min(acknowledge_at, order.cancel_at, order.expires_at + 1)
 
 

@@ -171,23 +171,26 @@ class Replay:
         return max(size // 2, 1) if now - slice_began > _SLICE_S else min(size * 2, _SLICE)
 
     def _pump(self, stamps: Sequence[int], events: Sequence[FeedEvent]) -> None:
-        """Step once an event; the engine goes on alone while no order waits for the market."""
+        """Step once an event; the engine goes on alone past what no order waits for."""
         engine, venue = self.engine, self.venue
         stamped: Iterator[tuple[int, MarketEvent]] = zip(stamps, self._walked(events), strict=True)
         pair: tuple[int, MarketEvent] | None = None
         while True:
-            if venue.idle and not self._is_watched:
-                departure = engine.advance(chain((pair,), stamped) if pair is not None else stamped)
+            watched = None if self._is_watched else venue.watched
+            if watched is not None:
+                departure = engine.advance(
+                    chain((pair,), stamped) if pair is not None else stamped, watched, venue.wakes_at
+                )
                 pair = departure.overtaken
-                if pair is None and not departure.commands:
-                    return
-                self._route(departure.commands, departure.now)
+                if departure.commands:
+                    self._route(departure.commands, departure.now)
+                    continue
             else:
                 pair = pair or next(stamped, None)
-                if pair is None:
-                    return
-                self._step(pair[0], (pair[1],))
-                pair = None
+            if pair is None:
+                return
+            self._step(pair[0], (pair[1],))
+            pair = None
 
     def _pump_steps(self, stamps: Sequence[int], steps: Sequence[Sequence[MarketEvent]]) -> None:
         """Step once a record of a journal, whatever it came to."""

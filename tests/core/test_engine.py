@@ -170,13 +170,11 @@ def test_deadlines_fire_at_their_own_time_and_what_they_ask_for_leaves_then(hous
         (0.0, "start"),
         (62.0, "close", 10.0, "ELAPSED", "OK"),
         (62.0, "order", "BUY", "PENDING_NEW"),
-        (121.0, "order", "BUY", "NEW"),
         (182.0, "close", 11.0, "ELAPSED", "OK"),
         (182.0, "order", "BUY", "PENDING_NEW"),
         (540.0, "gap", 1.0, 9.0),
         (540.0, "order", "BUY", "FILLED"),
         (540.0, "fill", 12.0, 1.0),
-        (540.0, "order", "BUY", "NEW"),
     ]
     assert house.left == [(T0 + 62 * SECOND, "submit", "t-1"), (T0 + 182 * SECOND, "submit", "t-2")]
 
