@@ -119,15 +119,14 @@ class _Column:
     made, so a view that a strategy kept goes on showing what it showed (but for the bar that was forming then).
     """
 
-    __slots__ = ("array", "first", "get", "newest", "reader", "readonly", "shown", "synced", "write")
+    __slots__ = ("array", "first", "get", "newest", "reader", "readonly", "shown", "size", "synced", "write")
 
     def __init__(self, name: str, dtype: npt.DTypeLike) -> None:
         self.get: Callable[[Bar], float] = attrgetter(name)
         self.array = np.empty(0, dtype)
         self.readonly = self.array
         self.write = cast("memoryview[float]", self.array.data)
-        self.first = 0
-        self.synced = 0
+        self.size = self.first = self.synced = 0
         self.shown = self.array
         self.newest: Bar | None = None
         self.reader: object = None
@@ -140,15 +139,21 @@ class _Column:
             self.synced = position
             self._use(self.array.copy())
 
+    def with_one_more(self, store: BarStore, length: int) -> npt.NDArray[np.float64 | np.int64] | None:
+        """Return the view of the last `length` bars, of which only the newest is new; None if it is not so simple."""
+        bars = store.bars
+        last = store.dropped + len(bars)
+        at = last - self.first
+        if self.synced != last - 1 or at < length or at > self.size or store.forming:
+            return None
+        self.write[at - 1] = self.get(bars[-1])
+        self.synced = last
+        return self.readonly[at - length : at]
+
     def view(self, store: BarStore, start: int, stop: int) -> npt.NDArray[np.float64 | np.int64]:
         """Return the read-only view of list indices `[start, stop)` of the store."""
         bars, dropped = store.bars, store.dropped
         first, last = dropped + start, dropped + stop
-        at = self.first
-        if self.synced == last - 1 and first >= at and last - at <= len(self.array) and not store.forming:
-            self.write[last - 1 - at] = self.get(bars[-1])
-            self.synced = last
-            return self.readonly[first - at : last - at]
         if last - self.first > len(self.array) or first < self.first or self.synced < first:
             self._renew(first, last)
         synced = max(self.synced, first)
@@ -171,6 +176,7 @@ class _Column:
 
     def _use(self, array: npt.NDArray[np.float64 | np.int64]) -> None:
         self.array = array
+        self.size = len(array)
         self.write = cast("memoryview[float]", array.data)
         self.readonly = array.view()
         self.readonly.flags.writeable = False
@@ -253,16 +259,19 @@ class History:
             store.refresh()
         column = store.columns.get(name)
         bars = store.bars
-        if column is None:
+        if column is None or not bars:
             column = store.columns[name] = _Column(name, np.float64)
-        elif bars and column.newest is bars[-1] and column.reader is self:
+        bar = bars[-1] if bars else None
+        if bar is not None and column.newest is bar and column.reader is self:
             return column.shown
-        stop = len(bars)
-        start = stop - self._length
-        if self._skip_forming and store.forming:
-            stop -= 1
-        column.shown = shown = column.view(store, start if start > 0 else 0, stop)
-        column.newest, column.reader = bars[-1] if bars else None, self
+        shown = column.with_one_more(store, self._length) if column.reader is self else None
+        if shown is None:
+            stop = len(bars)
+            start = stop - self._length
+            if self._skip_forming and store.forming:
+                stop -= 1
+            shown = column.view(store, start if start > 0 else 0, stop)
+        column.shown, column.newest, column.reader = shown, bar, self
         return shown  # type: ignore[return-value]  # a float64 column gives float64
 
     @property
