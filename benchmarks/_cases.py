@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
+import numpy as np
 
 from barbot.core.costs import PaperSettings
 from barbot.core.history import History
@@ -96,6 +97,25 @@ class CrossOfSums(Strategy):
             self.close()
 
 
+class CrossOfDots(Strategy):
+    """The same with numpy means as the dot product with weights, which numpy does in a fifth of the time of a mean."""
+
+    feeds = [FEED]
+
+    def on_start(self) -> None:
+        self.tenths, self.thirtieths = np.full(10, 1 / 10), np.full(30, 1 / 30)
+
+    def on_bar_close(self, bar: Bar, history: History) -> None:
+        close = history.close
+        if len(close) < 30:
+            return
+        above = close[-10:].dot(self.tenths) > close[-30:].dot(self.thirtieths)
+        if above and not self.position:
+            self.buy(0.01)
+        elif not above and self.position:
+            self.close()
+
+
 class ManyCrosses(Strategy):
     """`Cross` on each of fifty instruments."""
 
@@ -164,6 +184,7 @@ CASES: Final = {
     "cross-kept": Case(Cross, "bars", keep=True),
     "means": Case(CrossOfMeans, "bars"),
     "sums": Case(CrossOfSums, "bars"),
+    "dots": Case(CrossOfDots, "bars"),
     "fifty": Case(ManyCrosses, "fifty"),
     "trades": Case(Closes, "trades"),
     "trades-updates": Case(Updates, "trades"),
