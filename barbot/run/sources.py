@@ -29,6 +29,7 @@ from barbot.wire.journal_read import estimate_records, open_reader
 JOURNAL_SUFFIX = ".jsonl.zst"
 _BATCH = 4096
 _DIAL_NS = 60 * SECOND
+_EVER = -(2**63)
 
 
 class Steps(msgspec.Struct, frozen=True, gc=False):
@@ -141,7 +142,7 @@ class ColumnSource:
         self.warnings: list[str] = []
         self._has_ticks = bool(self._feed.trades)
         self.has_quotes = bool(self._feed.quotes)
-        self.ts_start = 0
+        self.ts_start = _EVER
         offered = list(self._feed.feeds)
         from_trades = [f for f in wanted if f.instrument in self._feed.trades and f not in offered]
         planned = _plan_feeds(wanted, [*offered, *from_trades], derive=derive)
@@ -199,7 +200,7 @@ class JournalSource:
         self.name = path
         self._path = path
         self.has_quotes = True
-        self.ts_start, self._ts_to = columns.ts_from or 0, columns.ts_to
+        self.ts_start, self._ts_to = _EVER if columns.ts_from is None else columns.ts_from, columns.ts_to
         self.rows_hint: int | None = estimate_records(path)
         self.undecodable = 0
         self.warnings: list[str] = []

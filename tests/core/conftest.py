@@ -287,18 +287,21 @@ class House:
         stamped: Iterator[Stamped] = iter(tape)
         pair: Stamped | None = None
         while True:
-            if self.venue.idle:
-                departure = self.engine.advance(chain((pair,), stamped) if pair is not None else stamped)
+            watched = self.venue.watched
+            if watched is not None:
+                departure = self.engine.advance(
+                    chain((pair,), stamped) if pair is not None else stamped, watched, self.venue.wakes_at
+                )
                 pair = departure.overtaken
-                if pair is None and not departure.commands:
-                    return
-                self.route(departure.commands, departure.now)
+                if departure.commands:
+                    self.route(departure.commands, departure.now)
+                    continue
             else:
                 pair = pair or next(stamped, None)
-                if pair is None:
-                    return
-                self.step(pair[0], pair[1])
-                pair = None
+            if pair is None:
+                return
+            self.step(pair[0], pair[1])
+            pair = None
 
 
 @pytest.fixture(scope="session")
