@@ -15,7 +15,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from heapq import heappop, heappush
 from inspect import unwrap
 from types import FrameType
-from typing import Final, Literal, NamedTuple, NoReturn, TypeAlias
+from typing import Final, Literal, NoReturn, TypeAlias
 
 import msgspec
 
@@ -64,7 +64,7 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
     equity_every_ns: int = HOUR
 
 
-class Departure(NamedTuple):
+class Departure(msgspec.Struct, frozen=True, gc=False):
     """Why `Engine.advance` stopped: what leaves at `now`, and an event that was taken but not stepped over yet."""
 
     now: int
@@ -412,6 +412,11 @@ class Engine:
         if tracker.connection is not None:
             self._arrived(tracker.connection)
         tracker.update(update, self.now)
+
+    def refuses(self, update: BarUpdate, now: int) -> bool:
+        """Whether `update` will not be believed (rule 9); a paper venue must not fill at it either."""
+        tracker = self._trackers.get(update.feed)
+        return tracker is not None and bool(tracker.problem(update, now))
 
     def _trade(self, trade: Trade) -> None:
         trackers = self._by_instrument.get(trade.instrument)

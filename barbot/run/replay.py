@@ -19,7 +19,7 @@ from typing import Final, cast
 import msgspec
 
 from barbot.core.costs import PaperSettings
-from barbot.core.desk import CancelOrder, Command, TradingDesk
+from barbot.core.desk import Command, Submit, TradingDesk
 from barbot.core.engine import Engine, EngineSettings
 from barbot.core.engine import Event as EngineEvent
 from barbot.core.lane import Lane
@@ -31,7 +31,8 @@ from barbot.core.strategy import Strategy
 from barbot.errors import StrategyError
 from barbot.feeds.batch import FeedEvent, PathPoint
 from barbot.model.instrument import FeedId, Instrument
-from barbot.model.market import BarUpdate, MarketEvent, Quality
+from barbot.model.market import Bar, BarUpdate, MarketEvent, Quality
+from barbot.model.order import ExecutionReport
 from barbot.run.outcome import FeedOutcome, RunOutcome
 from barbot.run.pace import Pacer
 from barbot.run.plan import RunPlan
@@ -177,19 +178,19 @@ class Replay:
         pair: tuple[int, MarketEvent] | None = None
         while True:
             watched = None if self._is_watched else venue.watched
-            if watched is not None:
+            if watched is None:
+                pair = pair or next(stamped, None)
+            elif pair is None or pair[1].__class__ is not Bar or pair[1].feed not in watched:
                 departure = engine.advance(
-                    chain((pair,), stamped) if pair is not None else stamped, watched, venue.wakes_at
+                    stamped if pair is None else chain((pair,), stamped), watched, venue.wakes_at
                 )
                 pair = departure.overtaken
                 if departure.commands:
                     self._route(departure.commands, departure.now)
                     continue
-            else:
-                pair = pair or next(stamped, None)
             if pair is None:
                 return
-            self._step(pair[0], (pair[1],))
+            self._step_over(pair[1], pair[0])
             pair = None
 
     def _pump_steps(self, stamps: Sequence[int], steps: Sequence[Sequence[MarketEvent]]) -> None:
@@ -212,32 +213,46 @@ class Replay:
 
     def _step(self, now: int, events: Sequence[MarketEvent]) -> None:
         """Let time pass, let the venue answer, and step. What holds no event waits for one: more may come at `now`."""
+        if len(events) == 1:
+            self._step_over(events[0], now)
+            return
+        if self.engine.next_deadline < now:
+            self._let_pass(now)
+        if events:
+            shown = events if self.venue.idle and not self._is_watched else self._answered(events, now)
+            self._route(self.engine.step(now, shown), now)
+
+    def _step_over(self, event: MarketEvent, now: int) -> None:
+        """Let time pass and step over the venue's answers to `event`, and over `event`."""
         engine, venue = self.engine, self.venue
         if engine.next_deadline < now:
             self._let_pass(now)
-        if not events:
-            return
         if venue.idle and not self._is_watched:
-            self._route(engine.step(now, events), now)
-        elif len(events) == 1:
-            reports = venue.match(events[0], now)
-            self._route(engine.step(now, (*reports, *events) if reports else events), now)
+            commands = engine.step(now, (event,))
         else:
-            self._route(engine.step(now, self._answered(events, now)), now)
+            commands = engine.step(now, (*venue.match(event, now), event))
+        if commands:
+            self._route(commands, now)
 
     def _answered(self, events: Sequence[MarketEvent], now: int) -> Iterator[EngineEvent]:
         """Yield each event behind the venue's answers to it, so that the next answer goes by what was booked."""
         for event in events:
-            yield from self.venue.match(event, now)
+            yield from self._answers(event, now)
             yield event
+
+    def _answers(self, event: MarketEvent, now: int) -> list[ExecutionReport]:
+        """Return the venue's answers to `event`; nothing is filled at data that the engine refuses."""
+        if isinstance(event, BarUpdate) and self.engine.refuses(event, now):
+            return []
+        return self.venue.match(event, now)
 
     def _route(self, commands: Sequence[Command], now: int) -> None:
         """Hand what left the engine to the venue."""
         for command in commands:
-            if isinstance(command, CancelOrder):
-                self.venue.cancel(command.client_order_id, now)
-            else:
+            if command.__class__ is Submit:
                 self.venue.submit(command.approved, now)
+            else:
+                self.venue.cancel(command.client_order_id, now)
 
     def _walked(self, events: Sequence[FeedEvent]) -> Iterable[MarketEvent]:
         """Return the events with every moment inside a recorded bar turned into an update, as late as can be."""

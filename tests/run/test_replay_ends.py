@@ -176,6 +176,37 @@ def test_fills_of_one_record_do_not_spend_the_same_cash_twice(planned: Planned, 
     assert cash >= 0
 
 
+class Once(Strategy):
+    feeds = [FEED]
+
+    def on_bar_close(self, bar: Bar, history: History) -> None:
+        if len(history) == 1:
+            self.buy(1)
+
+
+def test_nothing_is_filled_at_a_row_that_was_refused(planned: Planned, ran: Ran, tmp_path: Path) -> None:
+    csv = tmp_path / "a.csv"
+    rows = [(0, 10), (67, 99), (120, 11)]  # the second is off the grid
+    lines = [f"{T0 // SECOND + second},{p},{p},{p},{p},1" for second, p in rows]
+    csv.write_text("time,open,high,low,close,volume\n" + "\n".join(lines) + "\n", "utf-8")
+    outcome, audit = ran(planned(Once, f"{FEED}={csv}"))
+    assert [r.price for r in audit if isinstance(r, Fill)] == [Decimal(11)]
+    assert outcome.feeds[0].refusals == {"off_grid": 1}
+
+
+def test_a_candle_from_the_future_does_not_keep_orders_from_being_filled(
+    planned: Planned, ran: Ran, journal: Write
+) -> None:
+    def candle(minute: int, price: float) -> list[object]:
+        return ["b", FEED, T0 + minute * MINUTE, price, price, price, price, 1]
+
+    frames = [(T0, candle(0, 10)), (T0 + 1, candle(10**6, 99))]
+    frames += [(T0 + m * MINUTE, candle(m, 10 + m)) for m in (1, 2)]
+    outcome, audit = ran(planned(Once, journal("a.jsonl.zst", [FEED], frames)))
+    assert [r.price for r in audit if isinstance(r, Fill)] == [Decimal(12)]
+    assert outcome.feeds[0].refusals == {"from_the_future": 1}
+
+
 def test_several_currencies_are_warned_of(planned: Planned, ran: Ran, tmp_path: Path) -> None:
     class Pair(Strategy):
         feeds = ["sim:A-USD@1m", "sim:B-EUR@1m"]
