@@ -230,7 +230,7 @@ class Replay:
         if venue.idle and not self._is_watched:
             commands = engine.step(now, (event,))
         else:
-            commands = engine.step(now, (*venue.match(event, now), event))
+            commands = engine.step(now, (*self._answers(event, now), event))
         if commands:
             self._route(commands, now)
 
@@ -249,7 +249,7 @@ class Replay:
     def _route(self, commands: Sequence[Command], now: int) -> None:
         """Hand what left the engine to the venue."""
         for command in commands:
-            if command.__class__ is Submit:
+            if isinstance(command, Submit):
                 self.venue.submit(command.approved, now)
             else:
                 self.venue.cancel(command.client_order_id, now)
