@@ -73,11 +73,12 @@ DayEnd: TypeAlias = Callable[[str, int], int]
 class _Desk:
     """One instrument: its working orders, oldest first, and what was last seen of its price source."""
 
-    __slots__ = ("instrument", "newest", "orders", "quote", "seen", "source", "told_no_quote")
+    __slots__ = ("instrument", "newest", "orders", "quote", "seen", "shown_by", "source", "told_no_quote")
 
     def __init__(self, instrument: Instrument, source: str) -> None:
         self.instrument = instrument
         self.source = source
+        self.shown_by = source if "@" in source else instrument.id
         self.orders: list[WorkingOrder] = []
         self.newest = -1
         self.seen = Seen()
@@ -126,6 +127,9 @@ class PaperVenue:
                 )
         self._desks = {name: _Desk(instruments[name], source) for name, source in sources.items()}
         self._by_feed = {desk.source: desk for desk in self._desks.values() if "@" in desk.source}
+        self._is_by_feed = len(self._by_feed) == len(self._desks)
+        self._working: set[str] = set()
+        """Of the desks that hold orders: the feed whose bars show them prices, the instrument where ticks do."""
         self._orders: dict[str, tuple[_Desk, WorkingOrder]] = {}
         self._pending: list[ExecutionReport] = []
         self._unbooked: list[Fill] = []
@@ -149,6 +153,7 @@ class PaperVenue:
             order.expires_at = self._day_end(desk.instrument.calendar, live_at)
             self._sweep_at = min(self._sweep_at, order.expires_at + 1)
         desk.orders.append(order)
+        self._working.add(desk.shown_by)
         if live_at > desk.newest:  # not max(): it costs three times as much
             desk.newest = live_at
         self._orders[intent.client_order_id] = (desk, order)
@@ -205,8 +210,7 @@ class PaperVenue:
             return ()
         if self._is_watching is not False or self._pending:
             return None
-        sources = {desk.source for desk, _ in self._orders.values()}
-        return sources if sources <= self._by_feed.keys() else None
+        return self._working if self._is_by_feed or self._working <= self._by_feed.keys() else None
 
     # What an event shows
 
@@ -243,6 +247,7 @@ class PaperVenue:
             return False
         desk.seen.take(event, now)
         desk.orders = []
+        self._working.discard(desk.shown_by)
         self._execute(desk, order, to_decimal(event.open), _TAKER, order.leaves, begin, now, reports)
         return True
 
@@ -418,7 +423,12 @@ class PaperVenue:
             kept.append(order)
             if not order.is_acknowledged and order.live_at <= now:
                 self._acknowledge(order, now, reports)
-        desk.orders = kept
+        self._keep(desk, kept)
+
+    def _keep(self, desk: _Desk, orders: list[WorkingOrder]) -> None:
+        desk.orders = orders
+        if not orders:
+            self._working.discard(desk.shown_by)
 
     # Other desks, and what is due by time alone
 
@@ -436,7 +446,7 @@ class PaperVenue:
                     continue
                 if order.live_at < now and order.rests:
                     self._acknowledge(order, now, reports)
-            desk.orders = [order for order in desk.orders if not order.is_done]
+            self._keep(desk, [order for order in desk.orders if not order.is_done])
         self._sweep_at = min((_next_due(order) for _, order in self._orders.values()), default=NEVER)
 
     def _acknowledge(self, order: WorkingOrder, now: int, reports: list[ExecutionReport]) -> None:
