@@ -121,6 +121,8 @@ class BarTracker:
         step = self._step
         if (data.ts_open - self._grid.offset) % step if step else self.bar_of(data.ts_open) != data.ts_open:
             return "off_grid"
+        if data.ts_open < 0:
+            return "before_1970"
         if data.is_closed and self._grid.close_of(data.ts_open) > now + self.spec.skew_ns:
             return "closed_in_the_future"
         return ""

@@ -33,6 +33,8 @@ _GTC: Final = TimeInForce.GTC
 _add: Final = EXACT.add
 _subtract: Final = EXACT.subtract
 _CACHED_QUANTITIES: Final = 4096
+_TOO_MANY: Final = Decimal(10) ** 40
+"""A quantity from here on is taken for a mistake, as NaN is: it becomes 0, which the risk gate refuses."""
 _NO_MARKS: Final[dict[str, float]] = {}
 
 
@@ -95,7 +97,8 @@ class _Market:
             if len(self._rounded) >= _CACHED_QUANTITIES:
                 self._rounded.clear()
             exact = to_decimal(quantity)
-            rounded = self.instrument.round_quantity(exact) if exact.is_finite() else ZERO
+            is_sane = exact.is_finite() and abs(exact) < _TOO_MANY
+            rounded = self.instrument.round_quantity(exact) if is_sane else ZERO
             self._rounded[quantity] = rounded
         return rounded
 

@@ -458,7 +458,7 @@ def _check_form(intent: OrderIntent, instrument: Instrument) -> _Finding:
     quantity = intent.quantity
     if not quantity or quantity.is_signed() or not quantity.is_finite():
         return "quantity", (
-            f"quantity {quantity} of {intent.instrument} is not above zero after rounding to lots of "
+            f"quantity {_show(quantity)} of {intent.instrument} is not above zero after rounding to lots of "
             f"{instrument.quantity_increment or 'eight decimals'}; ask for at least one lot"
         )
     if intent.type is not _MARKET or intent.limit_price is not None or intent.stop_price is not None:

@@ -114,7 +114,7 @@ class BarMaker:
             opens=span.opens[picked][order],
             closes=span.closes[picked][order],
             values=values,
-            sound=_are_sound(values) & span.fits[picked][order],
+            sound=_are_sound(values) & span.fits[picked][order] & (span.opens[picked][order] >= 0),
         )
 
     def _path(self, bars: _Columns, once: _Once) -> Part:

@@ -25,6 +25,7 @@ The caller's own decimal context is neither used nor touched.
 
 _FEED: Final = re.compile(r"(?P<provider>[a-z][a-z0-9_-]*):(?P<symbol>[^@\s]+)@(?P<interval>[^@\s]+)")
 _INSTRUMENT: Final = re.compile(r"(?P<provider>[a-z][a-z0-9_-]*):(?P<symbol>[^@\s]+)")
+_ABSURD: Final = Decimal(10) ** 40
 _DEFAULT_QUANTITY_INCREMENT: Final = Decimal("0.00000001")
 _ONE: Final = Decimal(1)
 
@@ -122,8 +123,8 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     def round_price(self, price: Decimal | float | int | str) -> Decimal:
         """Return `price` on the nearest tick (ties to even), or unrounded where the tick is unknown."""
         exact = to_decimal(price)
-        if self.price_increment is None:
-            return exact
+        if self.price_increment is None or not exact.is_finite() or abs(exact) > _ABSURD:
+            return exact  # what no tick can mend is for the risk gate to refuse
         return _snap(exact, self.price_increment, ROUND_HALF_EVEN)
 
     def round_quantity(self, quantity: Decimal | float | int | str) -> Decimal:

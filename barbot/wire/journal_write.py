@@ -95,7 +95,10 @@ class JournalWriter:
         self._ended = ""
         self._flush_bytes = flush_bytes
         self._flush_ns = flush_ns
-        self._options: dict[int, int] = {CompressionParameter.compression_level: level, CompressionParameter.checksum_flag: 1}
+        self._options: dict[int, int] = {
+            CompressionParameter.compression_level: level,
+            CompressionParameter.checksum_flag: 1,
+        }
         self._digest = FIRST_DIGEST
         self._records = 0
         self._header = bytearray(_ENCODER.encode(header) + b"\n")

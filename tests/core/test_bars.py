@@ -297,6 +297,7 @@ def test_impossible_candles_are_refused(
     ("data", "reason"),
     [
         (BarUpdate(str(FEED), START + 1, 1.0, 1.0, 1.0, 1.0, 1.0), "off_grid"),
+        (candle(-60 * 24 * 365 * 80), "before_1970"),
         (candle(1), "from_the_future"),
         (candle(0, closed=True), "closed_in_the_future"),
     ],

@@ -104,7 +104,7 @@ def test_a_refused_order_is_a_value_and_told_like_any_other(house_of: type[House
     assert house.left == []
 
 
-@pytest.mark.parametrize("quantity", [float("nan"), float("inf"), -1, "-0.5"])
+@pytest.mark.parametrize("quantity", [float("nan"), float("inf"), -1, "-0.5", "1e400"])
 def test_an_impossible_quantity_is_refused(house_of: type[House], quantity: float | str) -> None:
     assert opened(house_of).strategy.buy(quantity).status is OrderStatus.REFUSED
 
@@ -234,3 +234,10 @@ def test_what_json_cannot_say_is_logged_as_text(house_of: type[House]) -> None:
         Logged("warning", "loud", {}, T0 + MINUTE),
         Logged("debug", "low", {}, T0 + MINUTE),
     ]
+
+
+@pytest.mark.parametrize("price", [float("nan"), float("inf"), -1.0, 0.0, 1e300])
+def test_an_impossible_price_is_refused(house_of: type[House], price: float) -> None:
+    strategy = opened(house_of).strategy
+    assert strategy.buy(1, limit=price).status is OrderStatus.REFUSED
+    assert strategy.buy(1, stop=price).status is OrderStatus.REFUSED

@@ -201,17 +201,11 @@ def test_a_bar_that_opened_before_the_order_fills_at_its_close_alone() -> None:
 
 
 def test_bars_of_other_feeds_and_trades_and_quotes_do_not_fill() -> None:
-    floor = Floor().submit(order(BUY))
+    floor = Floor().submit(order(BUY), order(BUY, limit="96", name="r-2"))
     hour = Bar("kucoin:BTC-USDT@1h", T, T + 60 * MINUTE, 100, 105, 95, 102, 10)
     assert floor.see(hour, T) == []
-    assert floor.see(trade(T + 5, 100), T + 5) == []
+    assert floor.see(trade(T + 5, 100), T + 5) == [("r-2", "NEW")]  # whatever comes acknowledges what rests
     assert floor.see(Quote(BTC.id, 99, 100), T + 6) == []
-
-
-def test_a_resting_order_is_acknowledged_by_whatever_comes_next() -> None:
-    floor = Floor().submit(order(BUY, limit="96"))
-    assert floor.see(trade(T + 5, 100), T + 5) == [("r-1", "NEW")]
-    assert floor.see(trade(T + 6, 100), T + 6) == []
 
 
 @pytest.mark.parametrize(
