@@ -286,7 +286,7 @@ def provider_spec(
     grace = provider.grace
     return FeedSpec(
         feed=feed,
-        grid=grid_for(instrument.calendar, feed.interval),
+        grid=grid_for(instrument.calendar, feed.interval, week_anchor=provider.week_anchor),
         source=Source.TRADES if provider.sends is Sends.TRADES else Source.CANDLES,
         is_hidden=is_hidden,
         grace=Grace(*(round(s * SECOND) for s in (grace.minimum_s, grace.initial_s, grace.maximum_s))),
