@@ -39,6 +39,8 @@ class KuCoinSettings(BaseModel):
     """How long the venue may take to acknowledge a subscription."""
     connection_lifetime_h: Annotated[float, Field(gt=0)] = 24.0
     """After how long the venue ends a connection; its successor is dialled a little earlier."""
+    history_lag_s: Annotated[float, Field(ge=0)] = 5.0
+    """How long after a bar's end its history is not asked for yet, because it may lack the last trades."""
     silent_bars: Annotated[int, Field(ge=1)] = 5
     """After how many bars without data a topic is reported (at least a minute, at most an hour)."""
 
@@ -144,6 +146,7 @@ class KuCoinAdapter:
             ping_timeout_ns=max(server.ping_timeout * MILLISECOND, _LEAST_PING),
             welcome_timeout_ns=round(settings.welcome_timeout_s * SECOND),
             ack_timeout_ns=round(settings.ack_timeout_s * SECOND),
+            history_lag_ns=round(settings.history_lag_s * SECOND),
             silent_bars=settings.silent_bars,
             retire_at=self._retire_at(plan, now),
         )

@@ -22,6 +22,7 @@ from typing import Final
 import msgspec
 
 from barbot.errors import DecodeError, LinkLost
+from barbot.model.instrument import FeedId
 from barbot.model.market import Connected, Heartbeat, MarketEvent
 from barbot.providers.base import NEVER, Effect, Fetch, Problem
 from barbot.providers.kucoin.history import PageCollector, Span, page_fetches
@@ -50,6 +51,8 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     welcome_timeout_ns: int = 5 * SECOND
     ack_timeout_ns: int = 10 * SECOND
     message_limit: RateLimit = MESSAGE_LIMIT
+    history_lag_ns: int = 5 * SECOND
+    """How long after a bar's end HTTP may still lack its last trades: it is not asked earlier."""
     silent_bars: int = 5
     retire_at: int = NEVER
 
@@ -92,6 +95,8 @@ class KuCoinConnection:
         self._history = PageCollector(venue)
         self._asked: dict[Span, deque[Fetch]] = {}
         self._fetches: list[Fetch] = []
+        self._waiting: list[tuple[int, Fetch]] = []
+        """First pages that may not be fetched yet, and when they may."""
         self._outbox: list[str | bytes] = []
         self._unsent: deque[str] = deque()
         self._sent = 0
@@ -100,6 +105,8 @@ class KuCoinConnection:
         self._awaited: deque[tuple[str, int]] = deque()
         self._welcome_by = self._ack_by = self._send_at = self._ping_at = self._pong_by = NEVER
         self._deadline = NEVER
+        self._is_still = False
+        """Whether it was told that all topics are silent."""
 
     # -- what arrives -------------------------------------------------------------------------------------
 
@@ -244,6 +251,7 @@ class KuCoinConnection:
         self._outbox.clear()
         self._unsent.clear()
         self._fetches.clear()
+        self._waiting.clear()
         self._asked.clear()
         self._held.clear()
         self._welcome_by = self._ack_by = self._send_at = self._ping_at = self._pong_by = NEVER
@@ -264,11 +272,18 @@ class KuCoinConnection:
         return fetches
 
     def ask_history(self, feed: str, ts_from: int, ts_to: int, now: int) -> None:
-        """Fetch the candles that open within `[ts_from, ts_to)`, the running one among them."""
+        """Fetch the candles that open within `[ts_from, ts_to)`, the running one among them.
+
+        Just after a bar's end it waits a little: the venue's HTTP lags its stream.
+        """
         span = Span(feed, ts_from, ts_to)
-        if span not in self._asked:
-            self._asked[span] = deque(page_fetches(self._venue, self._session.endpoint, span))
-            self._fetches.append(self._asked[span].popleft())
+        if span in self._asked or self.phase is Phase.GONE:
+            return
+        self._asked[span] = deque(page_fetches(self._venue, self._session.endpoint, span))
+        newest_end = self._venue.grid(FeedId.parse(feed).interval).floor(ts_to) or 0
+        self._waiting.append((newest_end + self._session.history_lag_ns, self._asked[span].popleft()))
+        self._release_fetches(now)
+        self._plan()
 
     # -- deadlines ----------------------------------------------------------------------------------------
 
@@ -295,7 +310,13 @@ class KuCoinConnection:
             self._listen(now)
         if now >= self._send_at:
             self._pump(now)
+        self._release_fetches(now)
         self._plan()
+
+    def _release_fetches(self, now: int) -> None:
+        if self._waiting:
+            self._fetches += [fetch for due, fetch in self._waiting if due <= now]
+            self._waiting = [(due, fetch) for due, fetch in self._waiting if due > now]
 
     def _ping(self, now: int) -> None:
         """Send a ping, whatever the limit says: it counts, and ours leaves room for it under the venue's."""
@@ -327,29 +348,27 @@ class KuCoinConnection:
         self._plan()
 
     def _plan(self) -> None:
-        self._deadline = min(self._welcome_by, self._ack_by, self._send_at, self._ping_at, self._pong_by)
+        fetch_at = min((due for due, _ in self._waiting), default=NEVER)
+        self._deadline = min(self._welcome_by, self._ack_by, self._send_at, self._ping_at, self._pong_by, fetch_at)
 
     def _listen(self, now: int) -> None:
         """Tell of topics without data: an unknown symbol is acknowledged like any other, and silent."""
-        if not self.is_ready:
+        if not self.is_ready or not self._wanted:
             return
-        silent = [route for route in self._wanted if now - route.heard >= route.silence_ns]
-        is_alone = len(self._wanted) == 1
-        if silent and len(silent) == len(self._wanted) and not is_alone:
-            if not all(route.is_told for route in silent):
-                self._tell(now, Effect.NOTE, "silent", f"no data at all for {_minutes(silent, now)} min")
-        else:
-            for route in silent:
-                if not route.is_told:
-                    while_others = "" if is_alone else " while others flow"
-                    what = f"no {route.kind.value} of {route.target} for {_minutes([route], now)} min{while_others}"
-                    self._tell(now, Effect.NOTE, "silent", f"{what}: a quiet market, or one that is not traded")
+        stillness = now - max(route.heard for route in self._wanted)
         for route in self._wanted:
-            route.is_told = now - route.heard >= route.silence_ns
-
-
-def _minutes(routes: list[Route], now: int) -> int:
-    return int((now - max(route.heard for route in routes)) // MINUTE)
+            silence = now - route.heard
+            if silence < route.silence_ns:
+                route.is_told = False
+            elif stillness < route.silence_ns and not route.is_told:
+                route.is_told = True
+                what = f"no {route.kind.value} of {route.target} for {silence // MINUTE} min while others flow"
+                self._tell(now, Effect.NOTE, "silent", f"{what}: a quiet market, or one that is not traded")
+        is_still = stillness >= min(route.silence_ns for route in self._wanted)
+        if is_still and not self._is_still:
+            which = self._wanted[0].target if len(self._wanted) == 1 else f"any of {len(self._wanted)} topics"
+            self._tell(now, Effect.NOTE, "silent", f"no data of {which} for {stillness // MINUTE} min, but pongs")
+        self._is_still = is_still
 
 
 def effect_of(code: str, text: str, *, is_ours: bool) -> Effect:

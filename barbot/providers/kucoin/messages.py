@@ -104,7 +104,7 @@ class Route:
         self.silence_ns = silence_ns
         self.heard = 0
         self.is_told = False
-        """Whether its present silence was told."""
+        """Whether it was told that it is silent while others are not."""
 
 
 Decode: TypeAlias = Callable[[Route, Envelope, int], MarketEvent | None]
