@@ -208,7 +208,6 @@ def test_what_is_no_transition_is_no_line() -> None:
         audit.Opened(BAR),
         audit.Updated(BAR),
         audit.Seen(Trade("kucoin:BTC-USDT", 1.0, 1.0, START)),
-        audit.Equity(START, (("USDT", "1"),), False),
         order(OrderStatus.REFUSED),
     )
     assert lines(*records) == []

@@ -39,8 +39,7 @@ def write_strategy(name: str, folder: Path) -> Path:
     check_name(name)
     path = folder / f"{name}.py"
     text = _TEMPLATE.read_text("utf-8").replace(_CLASS, class_name(name))
-    text = text.replace("NAME:", f"{class_name(name)}:").replace("barbot run FILE", f"barbot run {path.as_posix()}")
-    text = text.replace("--feed FEED", "--feed FILE")
+    text = text.replace("NAME:", f"{class_name(name)}:", 1).replace("PATH", path.as_posix(), 1)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with path.open("x", encoding="utf-8", newline="\n") as file:
@@ -68,7 +67,7 @@ def check_name(name: str) -> None:
     """
     if not name.isidentifier() or keyword.iskeyword(name) or not class_name(name).isidentifier():
         raise ConfigError(f"{name!r} is no name of a Python module", where="NAME", remedy=_suggest(name))
-    if class_name(name) in (*barbot.__all__, "Field", "Annotated"):
+    if class_name(name) in barbot.__all__:
         raise ConfigError(f"{class_name(name)} is a name of barbot's own", where="NAME", remedy=_suggest(name))
     if importlib.util.find_spec(name) is not None:
         raise ConfigError(f"a Python module is called {name!r} already", where="NAME", remedy=_suggest(name))

@@ -25,9 +25,10 @@ _EVERY_S: Final = 0.1
 class ProgressBar:
     """Draws how far a run is, with its rate and the time left; call it with the driver's `Progress`."""
 
-    def __init__(self, console: Console) -> None:
-        """Draw on `console` if it is a terminal; nothing is drawn before the first call."""
+    def __init__(self, console: Console, *, every_s: float = _EVERY_S) -> None:
+        """Draw on `console` if it is a terminal, every `every_s` at most and not before the first call."""
         self._console = console
+        self._every_s = every_s
         self._bar: RichProgress | None = None
         self._task: TaskID | None = None
         self._due = self._started = stopwatch()
@@ -50,18 +51,23 @@ class ProgressBar:
             self._bar.stop()
 
     def __call__(self, progress: Progress) -> None:
-        """Draw, ten times a second at most."""
+        """Draw, if it is time."""
         if not self._console.is_terminal or (now := stopwatch()) < self._due:
             return
-        self._due = now + _EVERY_S
+        self._due = now + self._every_s
         if self._bar is None:
             self._bar = _make_bar(self._console)
             self._bar.start()
-            self._task = self._bar.add_task("", total=progress.rows_hint, rate="", until="")
+            self._task = self._bar.add_task("", total=progress.rows_hint, seen="", rate="", until="")
         assert self._task is not None, "a bar has its task"
         rate = progress.events / (now - self._started)
-        left = _time_left(progress, rate)
-        self._bar.update(self._task, completed=progress.events, rate=f"{rate:,.0f}/s", until=left)
+        self._bar.update(
+            self._task,
+            completed=progress.events,
+            seen=_short(progress.events),
+            rate=f"{_short(rate)}/s",
+            until=_time_left(progress, rate),
+        )
         self._bar.refresh()
 
 
@@ -84,15 +90,23 @@ def _make_bar(console: Console) -> RichProgress:
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
     return Progress(
-        BarColumn(bar_width=max(10, min(40, console.width - 58))),  # "^C" must not wrap the line, or it stays
+        BarColumn(bar_width=max(10, min(40, console.width - 46))),  # "^C" must not wrap the line, or it stays
         TaskProgressColumn(),
-        TextColumn("{task.completed:,.0f} events"),
+        TextColumn("{task.fields[seen]} events"),
         TextColumn("{task.fields[rate]}", style="cyan"),
         TextColumn("{task.fields[until]}"),
         console=console,
         auto_refresh=False,
         transient=True,
     )
+
+
+def _short(count: float) -> str:
+    """Print a count in three digits or so: 950, 12 k, 3.4 M."""
+    for size, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if count >= size:
+            return f"{count / size:.{0 if count >= 10 * size else 1}f} {unit}"
+    return f"{count:.0f}"
 
 
 def _time_left(progress: Progress, rate: float) -> str:

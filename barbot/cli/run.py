@@ -51,27 +51,26 @@ def run(
     ctx.meta[TRACEBACK] = with_traceback or log_level == "debug"
     from barbot.cli.planning import Request, make_plan
 
-    flags: dict[str, object] = {
-        "run.cash": cash,
-        "paper.maker_fee_bps": fee_bps,
-        "paper.taker_fee_bps": fee_bps,
-        "run.speed": speed,
-        "feed.label": label,
-        "feed.zone": zone,
-        "feed.intrabar": intrabar,
-        "feed.missing": missing,
-        "run.check": check or None,
-        "run.on_error": on_error,
-        "run.audit": audit,
-        "run.runs_dir": runs_dir,
-    }
     request = Request(
         strategy_file=strategy,
         strategy_name=name,
         feeds=tuple(feed or ()),
         params=tuple(param or ()),
         config_file=config,
-        flags=flags,
+        flags={
+            "run.cash": cash,
+            "paper.maker_fee_bps": fee_bps,
+            "paper.taker_fee_bps": fee_bps,
+            "run.speed": speed,
+            "feed.label": label,
+            "feed.zone": zone,
+            "feed.intrabar": intrabar,
+            "feed.missing": missing,
+            "run.check": check or None,
+            "run.on_error": on_error,
+            "run.audit": audit,
+            "run.runs_dir": runs_dir,
+        },
         ts_from=ts_from,
         ts_to=ts_to,
         interval=interval,

@@ -1,13 +1,7 @@
 """NAME: say in one line what the strategy does.
 
-barbot run FILE --feed FEED
+barbot run PATH --feed FILE
 """
-
-from __future__ import annotations
-
-from typing import Annotated
-
-from pydantic import Field
 
 from barbot import EMA, Bar, History, Strategy
 
@@ -17,8 +11,8 @@ class NewStrategy(Strategy):
 
     feeds = ["kucoin:BTC-USDT@1m"]
 
-    length: Annotated[int, Field(ge=2)] = 20
-    quantity: Annotated[float, Field(gt=0)] = 0.01
+    length: int = 20
+    quantity: float = 0.01
 
     def on_start(self) -> None:
         self.average = self.indicator(EMA(self.length))

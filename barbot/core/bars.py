@@ -118,7 +118,8 @@ class BarTracker:
             return problem
         if data.ts_open > now + self.spec.skew_ns:
             return "from_the_future"
-        if self.bar_of(data.ts_open) != data.ts_open:
+        step = self._step
+        if (data.ts_open - self._grid.offset) % step if step else self.bar_of(data.ts_open) != data.ts_open:
             return "off_grid"
         if data.is_closed and self._grid.close_of(data.ts_open) > now + self.spec.skew_ns:
             return "closed_in_the_future"
@@ -322,11 +323,12 @@ class BarTracker:
         is_ours = previous.quality is Quality.QUIET  # the venue said nothing yet that this could be older than
         if not is_ours and is_stale(data, previous, self._event_by_bar.get(data.ts_open, 0)):
             self.sink.counted("stale")
-        elif is_same(data, previous):
+            return
+        if data.ts_event:
+            self._event_by_bar[data.ts_open] = data.ts_event
+        if is_same(data, previous):
             self.sink.counted("duplicate")
         else:
-            if data.ts_event:
-                self._event_by_bar[data.ts_open] = data.ts_event
             self.late_by(now - previous.ts_close)
             self.amend(index, data)
 

@@ -212,16 +212,12 @@ class ContractChecker:
             and 0.0 <= bar.turnover < inf
         ):
             self._broken(9, f"impossible numbers in {bar}", bar.ts_open)
-        if (
-            self.store is not None
-            and bar.closed_by is None
-            and (not self.store.forming or self.store.bars[-1] is not bar)
-        ):
-            self._broken(7, "the window does not end with the forming bar", bar.ts_open)
 
     def _check_forming(self, bar: Bar) -> None:
         if bar.is_closed or bar.closed_by is not None or bar.corrected:
             self._broken(1, "a forming bar that says it is closed", bar.ts_open)
+        if self.store is not None and (not self.store.forming or self.store.bars[-1] is not bar):
+            self._broken(7, "the window does not end with the forming bar", bar.ts_open)
 
     def _check_whole(self, bar: Bar) -> None:
         """Check a bar that was not opened: allowed where the sink wants whole bars."""

@@ -1,10 +1,11 @@
 """The engine: a function from (now, events) to commands and an audit list. Floor 2.
 
-    deadlines before now  ->  events  ->  deadlines at now  ->  what the hooks asked for leaves
+    deadlines before now  ->  events  ->  what the hooks asked for leaves
 
 `step` runs to completion without an `await`, asks nobody for the time and does no I/O. Due deadlines fire each
-at its own time before the events that overtake them, so the stamped events alone reproduce a run. Who answers
-the commands, where events come from and who moves the clock is the business of `run/`.
+at its own time before the events that overtake them, so the stamped events alone reproduce a run; a deadline at
+the very time of an event comes after all events of that time, however they were cut into steps. Who answers the
+commands, where events come from and who moves the clock is the business of `run/`.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from heapq import heappop, heappush
+from inspect import unwrap
+from types import FrameType
 from typing import Final, Literal, NamedTuple, NoReturn, TypeAlias
 
 import msgspec
@@ -22,7 +25,7 @@ from barbot.core.checker import ContractChecker
 from barbot.core.derived import DerivedBars
 from barbot.core.desk import Command, TradingDesk
 from barbot.core.history import History
-from barbot.core.hooks import BoundHooks, HookPolicy, Timer
+from barbot.core.hooks import BoundHooks, HookPolicy, Timer, name_of
 from barbot.core.indicators import Indicator
 from barbot.core.lane import Lane
 from barbot.core.spec import NEVER, FeedSpec, Source
@@ -43,12 +46,12 @@ from barbot.model.market import (
     Trade,
 )
 from barbot.model.order import ExecutionReport
-from barbot.timing.clock import iso
 from barbot.timing.interval import HOUR
 
 Event: TypeAlias = MarketEvent | ExecutionReport
 
 NOTHING: Final[tuple[Command, ...]] = ()
+_AT_ONCE: Final = -(2**63)
 
 
 class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,14 +100,7 @@ class Engine:
         self.strategy = strategy
         self.desk = desk
         self.settings = settings
-        policy = HookPolicy(
-            on_error=settings.on_error,
-            timer=timer,
-            budget_s=settings.hook_budget_s,
-            failed=lambda hook, problem: self.audit.append(HookFailed(hook, problem, self.now)),
-            slow=lambda hook, seconds: self.audit.append(HookSlow(hook, seconds, self.now)),
-        )
-        self.hooks = BoundHooks(strategy, policy)
+        self.hooks = BoundHooks(strategy, self._policy(timer))
         self.lanes: dict[str, Lane] = {}
         self._trackers: dict[str, BarTracker] = {}
         self._builders: dict[str, list[TradeBuilder]] = {}
@@ -114,16 +110,20 @@ class Engine:
         self._next_equity = NEVER
         self._next_deadline = NEVER
         self._wake_at = NEVER
-        """`_next_deadline`, or the beginning of time while something wants to leave: one check for both."""
+        """When `advance` has to look up: the first deadline or sample of equity, at once while something leaves."""
         self._started = False
         self._prerolling = False
+        self._is_wanted = False
+        """Whether `start` was called."""
         self.unknown: Counter[str] = Counter()
         for order, spec in enumerate(specs):
             if spec.feed.instrument not in instruments:
                 raise ConfigError(f"no instrument is known for {spec.id}", remedy="Add it under [instruments]")
             self._add(spec, order)
-        self._default = next(lane for lane in self.lanes.values() if not lane.spec.is_hidden)
+        first = next(iter(type(strategy).feeds), "")
+        self._default = self.lanes.get(first) or next(lane for lane in self.lanes.values() if not lane.spec.is_hidden)
         self._whole = {name: self._whole_path(name) for name in self._trackers}
+        self._ticks = {name: path for name in self._builders if (path := self._tick_path(name)) is not None}
         desk.bind(self)
         strategy._desk = desk
         self._handlers: dict[type, Callable[..., None]] = {
@@ -137,6 +137,16 @@ class Engine:
             HistoryBars: self._history,
             ExecutionReport: desk.report,
         }
+
+    def _policy(self, timer: Timer | None) -> HookPolicy:
+        settings = self.settings
+        return HookPolicy(
+            on_error=settings.on_error,
+            timer=timer,
+            budget_s=settings.hook_budget_s,
+            failed=lambda hook, problem: self.audit.append(HookFailed(hook, problem, self.now)),
+            slow=lambda hook, seconds: self.audit.append(HookSlow(hook, seconds, self.now)),
+        )
 
     def _add(self, spec: FeedSpec, order: int) -> None:
         length = type(self.strategy).window_length
@@ -161,49 +171,73 @@ class Engine:
         tracker = self._trackers[feed]
         return tracker.whole if self.settings.check else self.lanes[feed].whole_path(tracker)
 
+    def _tick_path(self, instrument: str) -> Callable[[Trade, int], None] | None:
+        """Return the shortest way for trades from which one feed is built and that no hook wants, else None.
+
+        What `_trade` does in other words; its look-ups are a fifth of the cost of a replayed trade.
+        """
+        builders, tracker = self._builders[instrument], self._by_instrument[instrument][0]
+        if len(builders) != 1 or self.hooks.trade is not None:
+            return None
+        take = builders[0].trade
+
+        def tick(trade: Trade, now: int) -> None:
+            connection = tracker.connection
+            if connection is not None:
+                connection.last_arrival = now
+                if connection.waiting:
+                    self._arrived(connection)
+            take(trade, now)
+
+        return tick
+
     # -- the step -----------------------------------------------------------------------------------------
 
     def preroll(self) -> None:
         """Until `start`, let events fill the windows and call no hook."""
         self._prerolling = True
+        self._whole.update((name, tracker.whole) for name, tracker in self._trackers.items())
         for lane in self.lanes.values():
             lane.mute()
 
     def start(self, now: int) -> Sequence[Command]:
-        """Begin: run `on_start` now, or when the warm-up of all feeds is in."""
-        self.now = now
-        if self._prerolling:
-            self._prerolling = False
-            for lane in self.lanes.values():
-                lane.unmute()
-        if not all(tracker.ready for tracker in self._trackers.values()):
-            for tracker in self._trackers.values():
-                tracker.wait()
-            return NOTHING
-        self._begin(now)
-        return self.desk.depart() if self.desk.busy else NOTHING
+        """Begin: run `on_start` now, or when the warm-up of all feeds is in (a preroll goes on until then)."""
+        try:
+            if self._prerolling:
+                self._catch_up(now - 1)
+            self.now = now
+            self._is_wanted = True
+            if self._is_ready:
+                self._begin(now)
+            elif not self._prerolling:
+                for tracker in self._trackers.values():
+                    tracker.wait()
+            return self.desk.depart() if self.desk.busy else NOTHING
+        except Exception as error:
+            self._reraise(error)
 
-    def step(self, now: int, events: Sequence[Event]) -> Sequence[Command]:
-        """Let due deadlines fire, apply `events` in order, and return what has to leave the house.
+    def step(self, now: int, events: Sequence[Event] | Iterator[Event]) -> Sequence[Command]:
+        """Let the deadlines before `now` fire, apply `events` in order, and return what has to leave the house.
 
         A driver first steps, without events, over every `next_deadline` before `now`, so that what those hooks
-        ask for leaves at its own time.
+        ask for leaves at its own time. A step without events fires the deadlines at `now` too.
 
         Args:
             now: ns since the epoch UTC, never before that of the step before.
-            events: what arrived with this stamp; empty when only a deadline woke the driver.
+            events: what arrived with this stamp; an empty sequence when only a deadline woke the driver.
 
         Raises:
             StrategyError: a hook raised (and `on_error` is "stop").
             ContractError: the checker found barbot in breach of its own contract.
         """
         try:
+            until = now - 1 if events else now
+            while self._next_deadline <= until or self._next_equity <= until:
+                self._catch_up(until)
             self.now = now
             handlers = self._handlers
             for event in events:
                 handlers[event.__class__](event)
-            if self._next_deadline <= now:
-                self._fire_due(now)
             return self.desk.depart() if self.desk.busy else NOTHING
         except Exception as error:
             self._reraise(error)
@@ -216,13 +250,13 @@ class Engine:
         Raises:
             StrategyError, ContractError: see `step`.
         """
-        handlers, whole = self._handlers, self._whole
+        handlers, whole, ticks = self._handlers, self._whole, self._ticks
         now = self.now
         try:
             for now, event in stamped:
                 if self._wake_at < now:
                     if not self.desk.busy:
-                        self._fire_due(now - 1)
+                        self._catch_up(now - 1)
                     if self.desk.busy:
                         return Departure(self.now, self.desk.depart(), (now, event))
                 self.now = now
@@ -232,6 +266,8 @@ class Engine:
                     except KeyError:
                         take = self._unknown_bar
                     take(event, now)
+                elif event.__class__ is Trade and (tick := ticks.get(event.instrument)) is not None:
+                    tick(event, now)
                 else:
                     handlers[event.__class__](event)
             return Departure(now, self.desk.depart() if self.desk.busy else NOTHING, None)
@@ -241,6 +277,7 @@ class Engine:
     def stop(self, now: int) -> None:
         """Run `on_stop`; whatever it asks for does not leave any more, and no forming bar is closed."""
         self.now = now
+        self.lane = None
         if self._started and self.hooks.stop is not None:
             try:
                 self.hooks.stop()
@@ -250,22 +287,43 @@ class Engine:
         self.desk.sample_equity(self.now)
 
     @property
+    def has_begun(self) -> bool:
+        """Whether `on_start` was due and hooks run."""
+        return self._started
+
+    @property
     def next_deadline(self) -> int:
-        """When the engine wants to be stepped even if nothing arrives; `NEVER` if it does not."""
+        """When a bar wants to be closed even if nothing arrives; `NEVER` if none does."""
         return self._next_deadline
 
     def _reraise(self, error: Exception) -> NoReturn:
         """Raise the StrategyError that names strategy, hook and bar, or `error` itself if no hook was running."""
-        codes = {getattr(type(self.strategy), name).__code__: name for name in hooks_of(type(self.strategy))}
+        found = None if isinstance(error, ContractError) else self._hook_in(error)
+        if found is None:
+            raise error
+        hook, bar = found
+        if bar is None:
+            store = self.lane.store if self.lane is not None else self._default.store
+            bar = store.bars[-1] if store.bars else None
+        raise StrategyError(type(self.strategy).__name__, hook, error, bar=name_of(bar) if bar else "") from error
+
+    def _hook_in(self, error: Exception) -> tuple[str, Bar | None] | None:
+        """Return the hook that `error` came through, and the bar that it was given if it was given one.
+
+        A hook's frame is told by its name and its `self`; one that is not called what it is (a lambda) by its code.
+        """
+        kind = type(self.strategy)
+        hooks = hooks_of(kind)
+        frames: list[FrameType] = []
         trace = error.__traceback__
         while trace is not None:
-            hook = codes.get(trace.tb_frame.f_code)
-            if hook is not None and not isinstance(error, ContractError):
-                store = self.lane.store if self.lane is not None else self._default.store
-                bar = _name_of(store.bars[-1]) if store.bars else ""
-                raise StrategyError(type(self.strategy).__name__, hook, error, bar=bar) from error
+            frames.append(trace.tb_frame)
             trace = trace.tb_next
-        raise error
+        for frame in frames:
+            if frame.f_code.co_name in hooks and _argument(frame, 0) is self.strategy:
+                return frame.f_code.co_name, _bar_of(frame)
+        codes = {getattr(unwrap(getattr(kind, name)), "__code__", None): name for name in sorted(hooks)}
+        return next(((codes[f.f_code], _bar_of(f)) for f in frames if f.f_code in codes), None)
 
     # -- deadlines ----------------------------------------------------------------------------------------
 
@@ -274,34 +332,43 @@ class Engine:
         heappush(self._timers, (deadline, lane.spec.feed.interval.ns, lane.order, lane))
         self._plan_wake()
 
-    def _fire_due(self, until: int) -> None:
-        """Fire every deadline up to `until`, each at its own time; shorter bars first, then as subscribed."""
+    def _catch_up(self, until: int) -> None:
+        """Fire the deadlines up to `until`, each at its own time; shorter bars first, then as subscribed.
+
+        Stop behind the first time at which something wants to leave: it leaves before later deadlines.
+        """
         while self._next_deadline <= until:
-            if self._next_equity == self._next_deadline:
-                self.now = self._next_equity
-                self.desk.sample_equity(self.now)
-                self.desk.turn_day(self.now)
-                every = self.settings.equity_every_ns
-                self._next_equity += every + (until - self._next_equity) // every * every
-            else:
-                deadline, _, _, lane = heappop(self._timers)
-                tracker = self._trackers[lane.feed]
-                if tracker.deadline == deadline:
-                    self.now = deadline
-                    tracker.fire(deadline)
-                    if not self._started:
-                        self._begin_if_ready(deadline)
+            deadline, _, _, lane = heappop(self._timers)
+            tracker = self._trackers[lane.feed]
+            if tracker.deadline == deadline:
+                if self._next_equity < deadline:
+                    self._sample_equity(deadline - 1)
+                self.now = deadline
+                tracker.fire(deadline)
+                if not self._started:
+                    self._begin_if_ready(deadline)
+                if self.desk.busy:
+                    until = deadline
+            self._plan_wake()
+        if self._next_equity <= until:
+            self._sample_equity(until)
             self._plan_wake()
 
+    def _sample_equity(self, until: int) -> None:
+        """Note the equity at the round time that is due; of several that passed since then nothing changed."""
+        due, every = self._next_equity, self.settings.equity_every_ns
+        self._next_equity = due + every + (until - due) // every * every
+        self.desk.sample_equity(due)
+        self.desk.turn_day(self._next_equity - every)
+
     def _plan_wake(self) -> None:
-        first = self._timers[0][0] if self._timers else NEVER
-        self._next_deadline = min(first, self._next_equity)
+        self._next_deadline = self._timers[0][0] if self._timers else NEVER
         if not self.desk.busy:
-            self._wake_at = self._next_deadline
+            self._wake_at = min(self._next_deadline, self._next_equity)
 
     def stir(self, *, busy: bool) -> None:
         """Be told by the desk that something wants to leave, or that all has left."""
-        self._wake_at = -1 if busy else self._next_deadline
+        self._wake_at = _AT_ONCE if busy else min(self._next_deadline, self._next_equity)
 
     # -- market events ------------------------------------------------------------------------------------
 
@@ -407,14 +474,26 @@ class Engine:
 
     # -- the beginning ------------------------------------------------------------------------------------
 
+    @property
+    def _is_ready(self) -> bool:
+        return all(tracker.ready for tracker in self._trackers.values())
+
     def _begin_if_ready(self, now: int) -> None:
-        if not self._prerolling and all(tracker.ready for tracker in self._trackers.values()):
+        if self._is_wanted and self._is_ready:
+            is_held = not self._prerolling
             self._begin(now)
-            for tracker in self._trackers.values():
-                tracker.start(now)
+            if is_held:
+                for tracker in self._trackers.values():
+                    tracker.start(now)
 
     def _begin(self, now: int) -> None:
+        if self._prerolling:
+            self._prerolling = False
+            for lane in self.lanes.values():
+                lane.unmute()
+            self._whole.update((name, self._whole_path(name)) for name in self._trackers)
         self._started = True
+        self.lane = None
         self.desk.sample_equity(now)
         self.desk.turn_day(now)
         every = self.settings.equity_every_ns
@@ -445,5 +524,12 @@ class Engine:
         (self.lanes[feed] if feed is not None else self._default).attach(indicator)
 
 
-def _name_of(bar: Bar) -> str:
-    return f"{bar.feed} {iso(bar.ts_open)}"
+def _argument(frame: FrameType, number: int) -> object:
+    """Return the positional argument of the function that runs in `frame`, None if it has no such one."""
+    code = frame.f_code
+    return frame.f_locals.get(code.co_varnames[number]) if number < code.co_argcount else None
+
+
+def _bar_of(frame: FrameType) -> Bar | None:
+    bar = _argument(frame, 1)
+    return bar if isinstance(bar, Bar) else None

@@ -152,7 +152,7 @@ class _Column:
 
     def _renew(self, first: int, last: int) -> None:
         """Make a new array that begins with the window, with room for some windows more."""
-        kept = self.array[first - self.first : self.synced - self.first] if first >= self.first else ()
+        kept = self.array[first - self.first : self.synced - self.first] if self.first <= first <= self.synced else ()
         fresh = np.empty(max(1024, 4 * (last - first)), self.array.dtype)
         fresh[: len(kept)] = kept
         self.synced = first + len(kept)

@@ -15,6 +15,7 @@ from barbot.core.strategy import Strategy, hooks_of
 from barbot.errors import ContractError
 from barbot.model.market import Bar, Connected, Disconnected, Gap, Quote, Trade
 from barbot.model.order import Fill, Order
+from barbot.timing.clock import iso
 
 P = ParamSpec("P")
 
@@ -67,9 +68,15 @@ class HookPolicy:
             except ContractError:
                 raise
             except Exception as error:  # the user chose on_error = "continue"
-                self.failed(name, f"{type(error).__name__}: {error}")
+                at = f"at {name_of(args[0])}: " if args and isinstance(args[0], Bar) else ""
+                self.failed(name, f"{at}{type(error).__name__}: {error}")
 
         return guarded
+
+
+def name_of(bar: Bar) -> str:
+    """Return feed and opening of a bar, as messages name it."""
+    return f"{bar.feed} {iso(bar.ts_open)}"
 
 
 class BoundHooks:

@@ -17,7 +17,7 @@ from barbot.core.bars import BarTracker
 from barbot.core.derived import DerivedBars
 from barbot.core.history import TURN_BARS, BarStore, History
 from barbot.core.hooks import BoundHooks
-from barbot.core.indicators import Indicator
+from barbot.core.indicators import Indicator, State
 from barbot.core.spec import FeedSpec
 from barbot.core.transitions import Data
 from barbot.model.market import Bar, ClosedBy, Gap, Quality
@@ -53,16 +53,16 @@ class Lane:
         self.store = BarStore(max(window, spec.window) + TURN_BARS)
         self.store.at_turn = self._turned
         self.window = History(self.feed, self.store, window)
-        self.indicators: list[Indicator] = []
         self.derived: list[tuple[DerivedBars, Lane]] = []
         self.position = _ZERO
         self.tally: Counter[tuple[ClosedBy | None, Quality]] = Counter()
         self.counts: Counter[str] = Counter()
         self.refusals: Counter[str] = Counter()
         self._updates: list[Callable[[Bar], None]] = []
+        self._peeks: list[Callable[[Bar], None]] = []
         self._ts_first = 0
         self.warmed_bars = 0
-        self._checkpoints: list[tuple[int, list[tuple[tuple[float, ...], ...]]]] = []
+        self._fed: list[_Fed] = []
         self._bind(is_shown=not spec.is_hidden)
 
     def _bind(self, *, is_shown: bool) -> None:
@@ -147,8 +147,8 @@ class Lane:
             bars.announce(bar)
 
     def _peek(self, bar: Bar) -> None:
-        for indicator in self.indicators:
-            indicator.peek(bar)
+        for peek in self._peeks:
+            peek(bar)
 
     def tallied(self, bar: Bar) -> None:
         """Count a bar that was not simply declared closed and sound."""
@@ -251,40 +251,71 @@ class Lane:
 
     def attach(self, indicator: Indicator) -> None:
         """Feed `indicator` from now on, and at once with the closed bars that the window holds."""
-        self.store.refresh()
-        closed = self.store.bars[: self.store.closed_count]
-        for bar in closed[-self.window.length :]:
+        store = self.store
+        store.refresh()
+        stop = store.closed_count
+        start = max(0, stop - self.window.length)
+        fed = _Fed(indicator, store.dropped + start)
+        for bar in store.bars[start:stop]:
             indicator.update(bar)
-        self.indicators.append(indicator)
+        fed.note(store.dropped + stop)
+        self._fed.append(fed)
         self._updates.append(indicator.update)
-        self._checkpoints.clear()
-        self._checkpoint(self.store.dropped + self.store.closed_count)
+        self._peeks.append(indicator.peek)
 
     def _turned(self) -> None:
-        """Photograph the indicators, which have not seen the newest bar yet (nor is it counted as warm-up)."""
+        """Note the states of the indicators, which have not seen the newest bar yet (nor is it counted as warm-up)."""
         if self.closed_bars > 1:
             self._note_first()
-        if self.indicators:
-            self._checkpoint(self.store.dropped + self.store.closed_count - 1)
-
-    def _checkpoint(self, position: int) -> None:
-        """Keep the indicators' state before the bar at `position`; forget states whose bars are gone."""
-        self._checkpoints = [c for c in self._checkpoints if c[0] >= self.store.dropped]
-        self._checkpoints.append((position, [indicator.snapshot() for indicator in self.indicators]))
+        for fed in self._fed:
+            fed.note(self.store.dropped + self.store.closed_count - 1)
+            fed.forget_before(self.store.dropped)
 
     def _replay_indicators(self, ts_open: int) -> None:
-        """Bring the indicators to where they would be had the corrected bars been so from the start."""
-        if not self.indicators:
-            return
-        index = self.store.first_from(ts_open) + self.store.dropped
-        usable = [c for c in self._checkpoints if self.store.dropped <= c[0] <= index]
-        if not usable:
+        """Bring the indicators to where they would be had the corrected bar been so from the start."""
+        store = self.store
+        index = store.first_from(ts_open) + store.dropped
+        replayed = [fed.replay(index, store) for fed in self._fed if index >= fed.fed_from]
+        if not all(replayed):
             self.counts["indicators_not_replayed"] += 1
-            return
-        position, states = usable[-1]
-        self._checkpoints = [c for c in self._checkpoints if c[0] <= position]
-        for indicator, state in zip(self.indicators, states, strict=True):
-            indicator.restore(state)
-        for bar in self.store.bars[position - self.store.dropped : self.store.closed_count]:
-            for update in self._updates:
-                update(bar)
+        if store.forming and (self._on_open is not None or self._on_update is not None):
+            self._peek(store.bars[-1])
+
+
+class _Fed:
+    """An indicator and some of its former states, from which it is recomputed when a bar is corrected."""
+
+    __slots__ = ("fed_from", "indicator", "states")
+
+    def __init__(self, indicator: Indicator, fed_from: int) -> None:
+        """Begin with the bar at position `fed_from`, counted over all bars ever."""
+        self.indicator = indicator
+        self.fed_from = fed_from
+        self.states: list[tuple[int, State]] = [(fed_from, indicator.snapshot())]
+
+    def note(self, position: int) -> None:
+        """Note the state before the bar at `position`."""
+        self.states.append((position, self.indicator.snapshot()))
+
+    def forget_before(self, position: int) -> None:
+        """Forget states from which nothing can be recomputed, because the bars behind them are gone."""
+        while self.states and self.states[0][0] < position:
+            del self.states[0]
+
+    def replay(self, index: int, store: BarStore) -> bool:
+        """Recompute from the newest state at or before `index`, and the states behind it; False if there is none."""
+        usable = [number for number, (position, _) in enumerate(self.states) if store.dropped <= position <= index]
+        if not usable:
+            return False
+        position, state = self.states[usable[-1]]
+        later = [noted for noted, _ in self.states[usable[-1] + 1 :]]
+        del self.states[usable[-1] + 1 :]
+        self.indicator.restore(state)
+        for bar in store.bars[position - store.dropped : store.closed_count]:
+            while later and later[0] <= position:
+                self.note(later.pop(0))
+            self.indicator.update(bar)
+            position += 1
+        if later:
+            self.note(position)
+        return True

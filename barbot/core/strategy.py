@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import inspect
 import typing
+import warnings
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol, TypeVar
@@ -285,6 +286,14 @@ class Strategy:
         self._desk.cancel(order)
 
 
+_TAKEN: Final = frozenset(
+    {name for name in vars(Strategy) if not name.startswith("_")}
+    - {*HOOKS, "feeds", "history", "quiet", "derive", "window_length"}
+    | {"model_config"}  # pydantic's own
+)
+_NO_PARAMETER: Final[tuple[object, ...]] = (ClassVar, Final)
+
+
 def hooks_of(strategy_class: type[Strategy]) -> frozenset[str]:
     """Return the names of the hooks that the class defines itself.
 
@@ -315,6 +324,10 @@ def _check_hook(strategy: str, name: str, hook: object) -> None:
             where=where,
             remedy="Write `def` instead of `async def` and hand slow work to a thread or another process",
         )
+    if inspect.isgeneratorfunction(hook):
+        raise ConfigError(
+            "a hook with `yield` in it is never run", where=where, remedy="Take the `yield` out of the hook"
+        )
     try:
         inspect.signature(hook).bind(None, *[None] * HOOKS[name])
     except TypeError:
@@ -328,8 +341,9 @@ def parameters_of(strategy_class: type[Strategy]) -> type[pydantic.BaseModel]:
     """Return the pydantic model of the strategy's parameters.
 
     Raises:
-        ConfigError: a parameter has no default, or its annotation cannot be read.
+        ConfigError: a parameter has no default, its annotation cannot be read, or its name is taken.
     """
+    _check_names(strategy_class)
     fields: dict[str, tuple[object, object]] = {}
     try:
         hints = typing.get_type_hints(strategy_class, include_extras=True)
@@ -338,7 +352,8 @@ def parameters_of(strategy_class: type[Strategy]) -> type[pydantic.BaseModel]:
             f"an annotation cannot be read: {error}", where=strategy_class.__name__, remedy="Import what it names"
         ) from error
     for name, hint in hints.items():
-        if name.startswith("_") or hasattr(Strategy, name) or typing.get_origin(hint) is ClassVar:
+        is_constant = hint in _NO_PARAMETER or typing.get_origin(hint) in _NO_PARAMETER
+        if name.startswith("_") or hasattr(Strategy, name) or is_constant:
             continue
         if not hasattr(strategy_class, name):
             raise ConfigError(
@@ -347,11 +362,31 @@ def parameters_of(strategy_class: type[Strategy]) -> type[pydantic.BaseModel]:
                 remedy=f"Write {name}: ... = value",
             )
         fields[name] = (hint, getattr(strategy_class, name))
-    config = pydantic.ConfigDict(extra="forbid", validate_default=True, arbitrary_types_allowed=True)
+    config = pydantic.ConfigDict(
+        extra="forbid", validate_default=True, arbitrary_types_allowed=True, protected_namespaces=()
+    )
     try:
-        return pydantic.create_model(f"{strategy_class.__name__}Parameters", __config__=config, **fields)  # type: ignore[call-overload,no-any-return]  # fields are made at run time
-    except pydantic.PydanticSchemaGenerationError as error:
-        raise ConfigError(f"a parameter's type cannot be checked: {error}", where=strategy_class.__name__) from error
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # `copy` and `json` are good names for a parameter
+            return pydantic.create_model(f"{strategy_class.__name__}Parameters", __config__=config, **fields)  # type: ignore[call-overload,no-any-return]  # fields are made at run time
+    except (pydantic.errors.PydanticUserError, TypeError) as error:
+        raise _uncheckable(strategy_class, error) from error
+
+
+def _check_names(strategy_class: type[Strategy]) -> None:
+    """Pass if no value stands where a strategy has its methods: `position = 0` would hide the position."""
+    for name in dir(strategy_class):
+        value = getattr(strategy_class, name)
+        if name in _TAKEN and not callable(value) and not isinstance(value, property):
+            raise ConfigError("this name is taken", where=f"{strategy_class.__name__}.{name}", remedy="Rename it")
+
+
+def _uncheckable(strategy_class: type[Strategy], error: Exception) -> ConfigError:
+    return ConfigError(
+        f"a parameter cannot be checked: {str(error).splitlines()[0]}",
+        where=strategy_class.__name__,
+        remedy="Give it a type that pydantic knows, and constraints that fit it",
+    )
 
 
 def validated(strategy_class: type[Strategy], given: Mapping[str, object]) -> dict[str, object]:
@@ -374,6 +409,8 @@ def validated(strategy_class: type[Strategy], given: Mapping[str, object]) -> di
             where=strategy_class.__name__,
             remedy=f"Set --param {name}=...",
         ) from None
+    except TypeError as error:  # a constraint that the type does not have shows only when a value is checked
+        raise _uncheckable(strategy_class, error) from error
     return {name: getattr(values, name) for name in model.model_fields}
 
 

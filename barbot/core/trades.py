@@ -229,7 +229,8 @@ class TradeBuilder:
         self._ts_open, self._ts_close = ts_open, total.ts_close
         total.add(trade)
         self._last_ts, self._last_sequence = trade.ts_event, trade.sequence
-        self.tracker.open(total.state(self._feed, now), now)
+        is_whole = self.tracker.connection is None and trade.ts_event <= ts_open  # a file that begins with the bar
+        self.tracker.open(total.state(self._feed, now), now, Quality.OK if is_whole else None)
 
     def _retire(self, total: TradeSum) -> None:
         total.fold()

@@ -6,7 +6,7 @@ from math import inf, isclose
 from typing import Final, Protocol, TypeAlias
 
 from barbot.core.spec import Grace
-from barbot.model.market import Bar, BarUpdate, Gap, Quality, Trade
+from barbot.model.market import Bar, BarUpdate, ClosedBy, Gap, Quality, Trade
 from barbot.timing.sessions import Grid
 
 Data: TypeAlias = BarUpdate | Trade | Bar
@@ -90,11 +90,16 @@ def is_stale(data: BarUpdate, bar: Bar, event_ts: int) -> bool:
     """Whether the message is older than the bar's state.
 
     The venue's time decides where both have one; else what only grows while a candle forms: its volume, and at
-    equal volume its range. A candle that the venue declares closed is its last word, whatever it holds.
+    equal volume its range. A candle that the venue declares closed is its last word, whatever it holds, and what
+    it does not declare comes before that.
     """
     if data.ts_event and event_ts and data.ts_event != event_ts:
         return data.ts_event < event_ts
-    if data.is_closed or data.volume > bar.volume:
+    if data.is_closed:
+        return False
+    if bar.closed_by is ClosedBy.DECLARED:
+        return True
+    if data.volume > bar.volume:
         return False
     return data.volume < bar.volume or data.high < bar.high or data.low > bar.low
 

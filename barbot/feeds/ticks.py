@@ -31,22 +31,32 @@ class _Pile:
 
     def __init__(self, source: Source, rows: Rows, events: Int64s) -> None:
         self._kept = chosen(source.options, events)
+        self._given: list[Array | str | None] = []
         self._columns: list[Array | str | None] = []
         self._names = source.symbols.instruments
         self._which = None if rows.instruments is None else rows.instruments[self._kept]
 
     def add(self, values: Array | str | None) -> None:
         """Append an argument: an array with a value a row, or one value for all."""
-        self._columns.append(values[self._kept] if isinstance(values, np.ndarray) else values)
+        if isinstance(values, np.ndarray):
+            given = next((number for number, array in enumerate(self._given) if array is values), None)
+            self._columns.append(values[self._kept] if given is None else self._columns[given])
+        else:
+            self._columns.append(values)
+        self._given.append(values)
 
     def slices(self, start: int, stop: int) -> list[Iterable[object]]:
-        """Return what `map` takes to make the records of these rows."""
+        """Return what `map` takes to make the records of these rows.
+
+        Values of an array that was added twice (one time is both the venue's and ours) are made once.
+        """
         names: Iterable[object] = (
             repeat(self._names[0], stop - start)
             if self._which is None
             else map(self._names.__getitem__, self._which[start:stop].tolist())
         )
-        return [names, *map(_cut, self._columns, repeat(start), repeat(stop))]
+        made = {id(column): column[start:stop].tolist() for column in self._columns if isinstance(column, np.ndarray)}
+        return [names, *(made.get(id(column)) or repeat(column, stop - start) for column in self._columns)]
 
     def kept(self, values: Int64s) -> Int64s:
         """Return the values of the chosen rows."""
@@ -83,13 +93,6 @@ def quote_slab(source: Source, rows: Rows, stamps: Int64s) -> Slab:
         return list(map(Quote, *pile.slices(start, stop)))
 
     return Slab([Part((2, 0, source.number), pile.kept(stamps), build)], int(stamps[-1]))
-
-
-def _cut(values: Array | str | None, start: int, stop: int) -> Iterable[object]:
-    if isinstance(values, np.ndarray):
-        cut: list[object] = values[start:stop].tolist()
-        return cut
-    return repeat(values, stop - start)
 
 
 def _identity(source: Source, rows: Rows) -> tuple[Int64s, Array | str]:

@@ -65,9 +65,7 @@ def check_instrument_id(text: str) -> str:
         ConfigError: it does not.
     """
     if not _INSTRUMENT.fullmatch(text):
-        raise ConfigError(
-            f"{text!r} is not an instrument", remedy="Write provider:symbol, for example kucoin:BTC-USDT"
-        )
+        raise ConfigError(f"{text!r} is not an instrument", remedy="Write provider:symbol, for example kucoin:BTC-USDT")
     return text
 
 
@@ -102,9 +100,7 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True):
         base, dash, quote = symbol.rpartition("-")
         if not dash:
             base, quote = "", "USD"
-        return cls(
-            provider=provider, symbol=symbol, currency=currency or quote, base=base, calendar=calendar
-        )
+        return cls(provider=provider, symbol=symbol, currency=currency or quote, base=base, calendar=calendar)
 
     @property
     def id(self) -> str:
@@ -127,7 +123,9 @@ def to_decimal(value: Decimal | float | int | str) -> Decimal:
     """Return what a person reads: the shortest decimal that is the same float, never its binary expansion."""
     if isinstance(value, Decimal):
         return value
-    return Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
+    if isinstance(value, float):
+        return Decimal(float.__repr__(value))  # numpy's float64 is a float that prints itself as np.float64(...)
+    return Decimal(str(value))  # str: numpy's other numbers, which Decimal does not take
 
 
 def _snap(value: Decimal, increment: Decimal, rounding: str) -> Decimal:

@@ -18,7 +18,14 @@ from barbot.model.order import Fill, Order
 from barbot.wire.zstd import compress
 
 FLUSH_BYTES: Final = 256 * 1024
-_ENCODER: Final = msgspec.json.Encoder()
+
+
+def _plain(value: object) -> object:
+    """Say in JSON what msgspec does not know: numpy's float64 is a float to Python, and a strategy may log one."""
+    return float(value) if isinstance(value, float) else str(value)
+
+
+_ENCODER: Final = msgspec.json.Encoder(enc_hook=_plain)
 _COMMONPLACE: Final[frozenset[type]] = frozenset({Bar, Opened, Updated})
 
 

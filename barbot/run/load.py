@@ -58,6 +58,9 @@ def check_strategy(strategy: type[Strategy]) -> list[FeedId]:
         raise ConfigError(
             "it names no feeds", where=f"{strategy.__name__}.feeds", remedy='Write feeds = ["kucoin:BTC-USDT@1m"]'
         )
+    wrong = next((feed for feed in feeds if not isinstance(feed, str)), None)
+    if wrong is not None:
+        raise ConfigError(f"{wrong!r} is not a feed", where=f"{strategy.__name__}.feeds", remedy="Write it as text")
     parsed = [FeedId.parse(feed) for feed in feeds]
     for position, feed in enumerate(parsed):
         if feed in parsed[:position]:
@@ -81,7 +84,7 @@ def _classes_in(path: Path) -> list[type[Strategy]]:
         raise ConfigError(
             f"syntax error: {error.msg}", where=f"{_shown(error.filename, path)}:{error.lineno}", remedy="Mend the line"
         ) from error
-    except Exception as error:  # the user's module may raise anything while it is imported
+    except (Exception, SystemExit) as error:  # the user's module may raise anything while it is imported
         line = traceback.extract_tb(error.__traceback__)[-1]
         raise ConfigError(
             f"{type(error).__name__} while it was loaded: {error}",
@@ -90,11 +93,12 @@ def _classes_in(path: Path) -> list[type[Strategy]]:
         ) from error
     finally:
         sys.path.remove(folder)
-    return [
+    found = (
         value
         for value in vars(module).values()
         if inspect.isclass(value) and issubclass(value, Strategy) and value.__module__ == module.__name__
-    ]
+    )
+    return list(dict.fromkeys(found))  # one that has a second name is still one
 
 
 def _shown(file: str | None, path: Path) -> str:

@@ -21,11 +21,14 @@ import msgspec
 from barbot.core.costs import PaperSettings
 from barbot.core.desk import CancelOrder, Command, TradingDesk
 from barbot.core.engine import Engine, EngineSettings
+from barbot.core.engine import Event as EngineEvent
 from barbot.core.lane import Lane
 from barbot.core.ledger import Ledger
 from barbot.core.paper import PaperVenue
 from barbot.core.risk import Funds, RiskGate
 from barbot.core.spec import NEVER
+from barbot.core.strategy import Strategy
+from barbot.errors import StrategyError
 from barbot.feeds.batch import FeedEvent, PathPoint
 from barbot.model.instrument import FeedId, Instrument
 from barbot.model.market import BarUpdate, MarketEvent, Quality
@@ -35,10 +38,14 @@ from barbot.run.plan import RunPlan
 from barbot.run.rundir import open_run
 from barbot.run.sources import RecordedSource, Steps, open_source
 from barbot.run.trail import Listener, Trail
-from barbot.timing.clock import Clock, stopwatch
+from barbot.timing.clock import Clock, iso, stopwatch
 
 _SLICE: Final = 2048
-"""Steps between two looks at the stop flag, and between two drains of the audit list."""
+"""Most steps between two looks at the stop flag, and between two drains of the audit list."""
+_SLICE_S: Final = 0.05
+"""A slice that takes longer than this is followed by a shorter one: slow hooks must not hold up Ctrl-C."""
+_FLUSH_S: Final = 1.0
+"""What is older than this survives a kill."""
 
 
 class Progress(msgspec.Struct, frozen=True):
@@ -74,22 +81,22 @@ class Replay:
         instruments = self.source.instruments
         self.currency = _currency_of(instruments)
         self.run_id = _run_id(plan)
-        self.folder = open_run(plan, self.run_id, self.source.digest(), clock) if plan.runs_dir is not None else None
         ledger = Ledger(_cash(plan.cash, self.currency))
         self.desk = TradingDesk(
             instruments, ledger, RiskGate(plan.limits), prefix=self.run_id, fee_rate=_fee_rate(plan.paper)
         )
-        self.strategy = plan.strategy()
-        for name, value in plan.params.items():
-            setattr(self.strategy, name, value)
+        self.strategy = _made(plan)
         self.engine = self._make_engine(instruments)
         funds = Funds(plan.limits, ledger, instruments)
         self.venue = PaperVenue(instruments, plan.paper, self.source.prices, afford=funds)
+        self._source_digest = self.source.digest()
+        self.folder = open_run(plan, self.run_id, self._source_digest, clock) if plan.runs_dir is not None else None
         self.trail = Trail(self.desk, currency=self.currency, folder=self.folder, level=plan.audit, listener=listener)
         self._paths: dict[str, bool] = {}
         self._events = 0
         self._first = self._now = 0
         self._starts_at = self.source.ts_start
+        self._flushed = 0.0
 
     def _make_engine(self, instruments: dict[str, Instrument]) -> Engine:
         plan = self.plan
@@ -108,14 +115,16 @@ class Replay:
         """
         stop = stop or Event()
         pacer = Pacer(self.plan.speed, stop) if self.plan.speed is not None else None
-        started = stopwatch()
+        started = self._flushed = stopwatch()
         try:
             for steps in self.source.steps():
                 self._take(steps, stop, pacer, progress)
                 if stop.is_set():
                     break
-            self._route(self.engine.step(self._now, ()), self._now)
-            self.engine.stop(self._now)
+            if self._events:
+                self._let_pass(self._now)
+                self._route(self.engine.step(self._now, ()), self._now)
+                self.engine.stop(self._now)
         finally:
             self.trail.close()
         return self._outcome(stopwatch() - started, interrupted=stop.is_set())
@@ -130,22 +139,34 @@ class Replay:
                 self.engine.preroll()
             else:
                 self._start(stamps[0])
-        size = _SLICE if pacer is None else 1
-        for begin in range(0, len(stamps), size):
-            end = begin + size
+        begin, size = 0, _SLICE if pacer is None else 1
+        while begin < len(stamps):
+            end = min(begin + size, len(stamps))
             if pacer is not None and not pacer.wait_for(stamps[begin]):
                 return
+            slice_began = stopwatch()
             if steps.is_flat:
                 self._pump(stamps[begin:end], events[begin:end])  # type: ignore[arg-type]  # flat: events, not lists
             else:
                 self._pump_steps(stamps[begin:end], events[begin:end])  # type: ignore[arg-type]  # lists of events
-            self._events += len(stamps[begin:end])
-            self._now = stamps[min(end, len(stamps)) - 1]
+            self._events += end - begin
+            self._now = stamps[end - 1]
             self.trail.drain()
             if progress is not None:
                 progress(Progress(self._events, self.source.rows_hint, self._now))
             if stop.is_set():
                 return
+            begin, size = end, self._next_size(size, slice_began, is_paced=pacer is not None)
+
+    def _next_size(self, size: int, slice_began: float, *, is_paced: bool) -> int:
+        """Flush what is old, and return how many steps to take before the next look around."""
+        now = stopwatch()
+        if now - self._flushed > _FLUSH_S:
+            self._flushed = now
+            self.trail.flush()
+        if is_paced:
+            return 1
+        return max(size // 2, 1) if now - slice_began > _SLICE_S else min(size * 2, _SLICE)
 
     def _pump(self, stamps: Sequence[int], events: Sequence[FeedEvent]) -> None:
         """Step once an event; the engine goes on alone while no order waits for the market."""
@@ -170,24 +191,40 @@ class Replay:
         """Step once a record of a journal, whatever it came to."""
         for now, events in zip(stamps, steps, strict=True):
             if now >= self._starts_at:
-                self._start(now)
+                self._start(self._starts_at)
             self._step(now, events)
 
     def _start(self, now: int) -> None:
         self._starts_at = NEVER
         self._route(self.engine.start(now), now)
 
-    def _step(self, now: int, events: Sequence[MarketEvent]) -> None:
-        """Let the deadlines before `now` have their own steps, let the venue answer, and step."""
-        engine, venue = self.engine, self.venue
+    def _let_pass(self, now: int) -> None:
+        """Let every deadline before `now` have a step at its own time."""
+        engine = self.engine
         while engine.next_deadline < now:
             deadline = engine.next_deadline
             self._route(engine.step(deadline, ()), deadline)
+
+    def _step(self, now: int, events: Sequence[MarketEvent]) -> None:
+        """Let time pass, let the venue answer, and step. What holds no event waits for one: more may come at `now`."""
+        engine, venue = self.engine, self.venue
+        if engine.next_deadline < now:
+            self._let_pass(now)
+        if not events:
+            return
         if venue.idle and not self.source.has_quotes:
             self._route(engine.step(now, events), now)
-        else:
-            reports = [report for event in events for report in venue.match(event, now)]
+        elif len(events) == 1:
+            reports = venue.match(events[0], now)
             self._route(engine.step(now, (*reports, *events) if reports else events), now)
+        else:
+            self._route(engine.step(now, self._answered(events, now)), now)
+
+    def _answered(self, events: Sequence[MarketEvent], now: int) -> Iterator[EngineEvent]:
+        """Yield each event behind the venue's answers to it, so that the next answer goes by what was booked."""
+        for event in events:
+            yield from self.venue.match(event, now)
+            yield event
 
     def _route(self, commands: Sequence[Command], now: int) -> None:
         """Hand what left the engine to the venue."""
@@ -234,9 +271,9 @@ class Replay:
             strategy_file=plan.strategy_file,
             params=plan.params,
             source=self.source.name,
-            source_digest=self.source.digest(),
+            source_digest=self._source_digest,
             digest=trail.digest,
-            feeds=[feed_outcome(lane) for lane in shown],
+            feeds=[self._with_base(lane) for lane in shown],
             ts_from=min((feed.ts_first for feed in spans), default=self._first),
             ts_to=max((feed.ts_last for feed in spans), default=self._now),
             calendars=sorted({i.calendar for i in self.source.instruments.values()}),
@@ -258,10 +295,31 @@ class Replay:
             interrupted=interrupted,
         )
 
+    def _with_base(self, lane: Lane) -> FeedOutcome:
+        """Return the counts of a feed; the first one that is derived from a hidden feed answers for its refusals."""
+        outcome = feed_outcome(lane)
+        base = self.engine.lanes.get(lane.spec.base)
+        if base is None or not base.spec.is_hidden or base.derived[0][1] is not lane:
+            return outcome
+        return msgspec.structs.replace(outcome, refusals=dict(Counter(outcome.refusals) + base.refusals))
+
     def _own_warnings(self) -> list[str]:
         found = [f"{name}: {n} messages of a feed nobody subscribed" for name, n in self.engine.unknown.items()]
         found += [f"{hook} took longer than its budget {n} times" for hook, n in self.trail.slow_hooks.items()]
+        found += [f"{hook} raised {n} times, and the run went on" for hook, n in self.trail.failed_hooks.items()]
+        if not self.engine.has_begun:
+            found.append(f"no hook was called: {self._why_nothing()}")
+        currencies = list(dict.fromkeys(i.currency for i in self.source.instruments.values()))
+        if len(currencies) > 1:
+            found.append(f"equity and return are of {self.currency} alone, not of {', '.join(currencies[1:])}")
         return found
+
+    def _why_nothing(self) -> str:
+        if not self._events:
+            return "nothing lies in the chosen span of time"
+        if self._now < self.source.ts_start:
+            return f"the recording ends at {iso(self._now)}"
+        return "the warm-up was not complete when the recording ended"
 
 
 def feed_outcome(lane: Lane) -> FeedOutcome:
@@ -308,7 +366,23 @@ def _fee_rate(paper: PaperSettings) -> Decimal:
     return max(paper.taker_bps, paper.maker_bps, Decimal(0)) / 10_000
 
 
+def _made(plan: RunPlan) -> Strategy:
+    """Return the strategy with its parameters set.
+
+    Raises:
+        StrategyError: its `__init__` or one of its setters raised.
+    """
+    try:
+        strategy = plan.strategy()
+        for name, value in plan.params.items():
+            setattr(strategy, name, value)
+    except Exception as error:  # the user's code may raise anything
+        raise StrategyError(plan.strategy.__name__, "__init__", error) from error
+    return strategy
+
+
 def _run_id(plan: RunPlan) -> str:
     """Return an id that says what was run: equal plans have equal ids, so their orders have too."""
-    text = f"{plan.settings_digest}|{plan.strategy.__name__}|{sorted(plan.params.items())!r}"
-    return hashlib.sha256(text.encode()).hexdigest()[:8]
+    params = msgspec.json.encode(plan.params, enc_hook=str, order="deterministic")
+    head = f"{plan.settings_digest}|{plan.strategy.__name__}|".encode()
+    return hashlib.sha256(head + params).hexdigest()[:8]

@@ -23,11 +23,12 @@ from barbot.providers.base import Provider, Sends, Silence, find_provider
 from barbot.providers.decode import Undecodable, decode_journal
 from barbot.timing.interval import SECOND
 from barbot.timing.sessions import grid_for
-from barbot.wire.journal import Connect
+from barbot.wire.journal import Connect, Record
 from barbot.wire.journal_read import estimate_records, open_reader
 
 JOURNAL_SUFFIX = ".jsonl.zst"
 _BATCH = 4096
+_DIAL_NS = 60 * SECOND
 
 
 class Steps(msgspec.Struct, frozen=True, gc=False):
@@ -94,7 +95,7 @@ def _shorter(feed: FeedId, offered: Sequence[FeedId]) -> FeedId | None:
 def _plan_feeds(
     wanted: Sequence[FeedId], offered: Sequence[FeedId], *, derive: bool
 ) -> list[tuple[FeedId, FeedId | None, bool]]:
-    """Return (feed, base or None, is_hidden), every base before what is derived from it.
+    """Return (feed, base or None, is_hidden), every base before what is derived from it, else as they are wanted.
 
     Raises:
         ConfigError: a wanted feed is neither offered nor can be derived.
@@ -113,7 +114,7 @@ def _plan_feeds(
         plan[str(feed)] = (feed, base, False)
     hidden = [base for _, base, _ in plan.values() if base is not None and str(base) not in plan]
     plan.update((str(base), (base, None, True)) for base in hidden)
-    return sorted(plan.values(), key=lambda entry: entry[1] is not None)
+    return sorted(plan.values(), key=lambda entry: (entry[1] is not None, entry[0].interval.ns if entry[1] else 0))
 
 
 class ColumnSource:
@@ -253,18 +254,26 @@ class JournalSource:
         return f"{self.header.run_id}:{self.header.settings_digest}"
 
 
-def _served(reader: Iterable[object], wanted: Sequence[FeedId]) -> dict[str, Provider]:
-    """Return feed id -> provider of its codec, reading on until every wanted instrument was seen."""
+def _served(reader: Iterable[Record], wanted: Sequence[FeedId]) -> dict[str, Provider]:
+    """Return feed id -> provider of its codec.
+
+    Reading ends when every wanted feed was seen, or every wanted instrument and the first `_DIAL_NS`: within that
+    time all connections of a run are up, one that serves a longer interval of the venue's own among them.
+    """
     served: dict[str, Provider] = {}
-    missing = {feed.instrument for feed in wanted}
+    feeds = {str(feed) for feed in wanted}
+    instruments = {feed.instrument for feed in wanted}
+    began: int | None = None
     for record in reader:
+        began = record.ts if began is None else began
         if isinstance(record, Connect):
             provider = find_provider(record.codec)
             for feed in record.feeds:
                 served[feed] = provider
-                missing.discard(FeedId.parse(feed).instrument)
-            if not missing:
-                break
+                feeds.discard(feed)
+                instruments.discard(FeedId.parse(feed).instrument)
+        if not feeds or (not instruments and record.ts - began > _DIAL_NS):
+            break
     return served
 
 

@@ -15,7 +15,7 @@ from typing import Final
 
 import msgspec
 
-from barbot.core.audit import IN_DIGEST, AuditRecord, HookSlow, OrderRefused
+from barbot.core.audit import IN_DIGEST, AuditRecord, HookFailed, HookSlow, OrderRefused
 from barbot.core.desk import TradingDesk
 from barbot.model.market import Bar
 from barbot.model.order import Fill, Order
@@ -72,6 +72,7 @@ class Trail:
         self.fills = 0
         self.refused_by_rule: Counter[str] = Counter()
         self.slow_hooks: Counter[str] = Counter()
+        self.failed_hooks: Counter[str] = Counter()
         self.equity_ts = array("q")
         self.equity = array("d")
         self.held_from = array("q")
@@ -120,6 +121,8 @@ class Trail:
                 self.refused_by_rule[record.rule] += 1
             elif isinstance(record, HookSlow):
                 self.slow_hooks[record.hook] += 1
+            elif isinstance(record, HookFailed):
+                self.failed_hooks[record.hook] += 1
 
     def _take_curve(self) -> None:
         store = self._store

@@ -1,25 +1,39 @@
 """A rig for the tests of the tracker: it drives one feed as the engine does, and writes down what was told.
 
 Test modules take the fixture `rig` (the class `Rig`); a derived feed hangs on the first as a lane would hang it.
+The fixture `house_of` (the class `House`) is an engine with its desk and a paper venue, driven as a replay drives it.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from decimal import Decimal
+from itertools import chain
+from typing import Literal, TypeAlias
 
 import pytest
 
+from barbot.core.audit import AuditRecord, Equity
 from barbot.core.bars import BarTracker
 from barbot.core.checker import ContractChecker
+from barbot.core.costs import PaperSettings
 from barbot.core.derived import DerivedBars
+from barbot.core.desk import CancelOrder, Command, TradingDesk
+from barbot.core.engine import Engine, EngineSettings
 from barbot.core.history import BarStore
+from barbot.core.hooks import Timer
+from barbot.core.ledger import Ledger
+from barbot.core.paper import PaperVenue
+from barbot.core.risk import Funds, RiskGate, RiskLimits
 from barbot.core.spec import FeedSpec, Source
+from barbot.core.strategy import Strategy
 from barbot.core.trades import TradeBuilder
 from barbot.core.transitions import Connection, Data
-from barbot.model.market import Bar, BarUpdate, Connected, Disconnected, Gap, Heartbeat, HistoryBars, Trade
+from barbot.model.instrument import Instrument
+from barbot.model.market import Bar, BarUpdate, Connected, Disconnected, Gap, Heartbeat, HistoryBars, MarketEvent, Trade
 
+Stamped: TypeAlias = tuple[int, MarketEvent]
 Event: TypeAlias = BarUpdate | Trade | Bar | Connected | Disconnected | Heartbeat | HistoryBars
 Told: TypeAlias = tuple[int, str, Bar | Gap]
 """(now, "open" | "update" | "close" | "correct" | "gap" | "warm", what)"""
@@ -220,6 +234,77 @@ class Rig:
             self.tracker.update(event, self.now)
         elif isinstance(event, Bar):
             self.tracker.whole(event, self.now)
+
+
+class House:
+    """An engine with its desk and a paper venue, driven as a replay drives it."""
+
+    def __init__(
+        self,
+        strategy: type[Strategy],
+        *specs: FeedSpec,
+        prices: Mapping[str, str] | None = None,
+        on_error: Literal["stop", "continue"] = "stop",
+        check: bool = True,
+        timer: Timer | None = None,
+    ) -> None:
+        instruments = {s.feed.instrument: Instrument.bare(s.feed.instrument) for s in specs}
+        ledger, limits = Ledger({"USD": Decimal(10_000)}), RiskLimits(allow_short=True)
+        self.desk = TradingDesk(instruments, ledger, RiskGate(limits), prefix="t", fee_rate=Decimal(0))
+        settings = EngineSettings(order_prefix="t", on_error=on_error, check=check)
+        self.strategy = strategy()
+        self.engine = Engine(self.strategy, specs, instruments, self.desk, settings, timer=timer)
+        sources = prices or {s.feed.instrument: s.id for s in specs if s.source is Source.CANDLES}
+        self.venue = PaperVenue(instruments, PaperSettings(), sources, afford=Funds(limits, ledger, instruments))
+        self.left: list[tuple[int, str, str]] = []
+
+    @property
+    def audit(self) -> list[AuditRecord]:
+        return self.desk.audit
+
+    @property
+    def curve(self) -> list[Equity]:
+        return self.desk.curve
+
+    def route(self, commands: Sequence[Command], now: int) -> None:
+        for command in commands:
+            if isinstance(command, CancelOrder):
+                self.left.append((now, "cancel", command.client_order_id))
+                self.venue.cancel(command.client_order_id, now)
+            else:
+                self.left.append((now, "submit", command.approved.intent.client_order_id))
+                self.venue.submit(command.approved, now)
+
+    def step(self, now: int, *events: MarketEvent) -> None:
+        """Drive one step at a time."""
+        while (deadline := self.engine.next_deadline) < now:
+            self.route(self.engine.step(deadline, ()), deadline)
+        reports = [report for event in events for report in self.venue.match(event, now)]
+        self.route(self.engine.step(now, (*reports, *events)), now)
+
+    def advance(self, tape: Sequence[Stamped]) -> None:
+        """Let the engine go on alone while no order waits for the market."""
+        stamped: Iterator[Stamped] = iter(tape)
+        pair: Stamped | None = None
+        while True:
+            if self.venue.idle:
+                departure = self.engine.advance(chain((pair,), stamped) if pair is not None else stamped)
+                pair = departure.overtaken
+                if pair is None and not departure.commands:
+                    return
+                self.route(departure.commands, departure.now)
+            else:
+                pair = pair or next(stamped, None)
+                if pair is None:
+                    return
+                self.step(pair[0], pair[1])
+                pair = None
+
+
+@pytest.fixture(scope="session")
+def house_of() -> type[House]:
+    """The class that drives an engine: `house_of(strategy, *specs)`."""
+    return House
 
 
 @pytest.fixture(scope="session")

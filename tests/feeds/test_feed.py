@@ -14,7 +14,7 @@ from barbot.feeds.batch import FeedEvent, PathPoint
 from barbot.feeds.feed import ColumnFeed, open_columns
 from barbot.feeds.options import ColumnOptions, Kind, SourceSpec
 from barbot.model.instrument import FeedId, Instrument
-from barbot.model.market import Bar, Quote, Side, Trade
+from barbot.model.market import Bar, BarUpdate, Quote, Side, Trade
 
 MINUTE = 60_000_000_000
 START = 1_700_000_040 * 10**9
@@ -79,14 +79,30 @@ def test_an_end_label_names_the_same_bars(tmp_path: Path) -> None:
     ]
 
 
-def test_values_are_not_judged_here(tmp_path: Path) -> None:
+def doubted(whole: Bar) -> BarUpdate:
+    """The same bar as a message that the engine has to judge."""
+    return BarUpdate(
+        whole.feed,
+        whole.ts_open,
+        whole.open,
+        whole.high,
+        whole.low,
+        whole.close,
+        whole.volume,
+        is_closed=True,
+        ts_recv=whole.ts_close,
+    )
+
+
+def test_what_is_unsound_or_off_the_grid_is_left_for_the_engine_to_judge(tmp_path: Path) -> None:
     second = START // 10**9
-    lines = [f"{second},1,2,3,4,-5", f"{second},inf,2,3,4,5", f"{second + 61},1,2,3,4,5"]
+    lines = [f"{second},1,4,1,2,-5", f"{second},inf,4,1,2,5", f"{second},1,4,1,2,5", f"{second + 61},1,4,1,2,5"]
     path = write(tmp_path / "a.csv", HEADER, *lines)
     assert stream(opened(f"{BTC}={path}")) == [
-        (START + MINUTE, Bar(BTC, START, START + MINUTE, 1.0, 2.0, 3.0, 4.0, -5.0)),
-        (START + MINUTE, Bar(BTC, START, START + MINUTE, float("inf"), 2.0, 3.0, 4.0, 5.0)),
-        (START + 121 * 10**9, Bar(BTC, START + 61 * 10**9, START + 121 * 10**9, 1.0, 2.0, 3.0, 4.0, 5.0)),
+        (START + MINUTE, doubted(Bar(BTC, START, START + MINUTE, 1.0, 4.0, 1.0, 2.0, -5.0))),
+        (START + MINUTE, doubted(Bar(BTC, START, START + MINUTE, float("inf"), 4.0, 1.0, 2.0, 5.0))),
+        (START + MINUTE, Bar(BTC, START, START + MINUTE, 1.0, 4.0, 1.0, 2.0, 5.0)),
+        (START + 121 * 10**9, doubted(Bar(BTC, START + 61 * 10**9, START + 121 * 10**9, 1.0, 4.0, 1.0, 2.0, 5.0))),
     ]
 
 
@@ -178,7 +194,8 @@ def test_a_bar_that_will_be_refused_has_no_path(tmp_path: Path) -> None:
     options = ColumnOptions(intrabar="ohlc", interval=FeedId.parse(BTC).interval, chunk_rows=1)
     events = [event for _, event in stream(opened(path, options=options))]
     assert [event.point for event in events if isinstance(event, PathPoint)] == [0, 1, 2]
-    assert len([event for event in events if isinstance(event, Bar)]) == 6
+    kinds = [type(event) for event in events if not isinstance(event, PathPoint)]
+    assert kinds == [Bar, Bar, BarUpdate, BarUpdate, BarUpdate, BarUpdate]
 
 
 def test_trades_carry_both_times_and_the_venues_id(tmp_path: Path) -> None:
@@ -235,10 +252,14 @@ def test_a_day_of_a_market_with_sessions_may_be_named_by_its_date(tmp_path: Path
     monday = 1_649_640_600 * 10**9  # 09:30 in Hong Kong
     holiday = 1_649_952_000 * 10**9  # Good Friday: no trading day, left for the engine to refuse
     day, session = 1440 * MINUTE, 390 * MINUTE
+    assert [(type(event), stamp) for stamp, event in events] == [
+        (Bar, monday + session),
+        (Bar, monday + day + session),
+        (BarUpdate, holiday + day),
+    ]
     assert [(event.ts_open, event.ts_close) for _, event in events if isinstance(event, Bar)] == [
         (monday, monday + session),
         (monday + day, monday + day + session),
-        (holiday, holiday + day),
     ]
 
 

@@ -63,10 +63,10 @@ def test_a_declared_zone_needs_no_other(tmp_path: Path) -> None:
         stream(naive, ColumnOptions())
 
 
-def test_a_large_row_group_is_cut_like_any_other(tmp_path: Path) -> None:
+def test_a_query_reads_more_than_a_chunk_and_is_cut(tmp_path: Path) -> None:
     path = write(tmp_path / "a.parquet", _BARS.format(time="s", rows=5000), "FORMAT parquet, ROW_GROUP_SIZE 100000")
     chunks = list(ParquetTable(path).chunks(["volume"], 700))
-    assert [(chunk.first_row, chunk.rows) for chunk in chunks][:3] == [(1, 700), (701, 550), (1251, 700)]
+    assert [(chunk.first_row, chunk.rows) for chunk in chunks][-2:] == [(4201, 700), (4901, 100)]
     assert [int(cell) for chunk in chunks for cell in chunk.cells["volume"]] == list(range(5000))
 
 
