@@ -21,6 +21,7 @@ from barbot.model.instrument import FeedId, Instrument
 from barbot.model.market import Connected, MarketEvent
 from barbot.providers.base import Provider, Sends, Silence, find_provider
 from barbot.providers.decode import Undecodable, decode_journal
+from barbot.run.line import Market
 from barbot.timing.interval import SECOND
 from barbot.timing.sessions import grid_for
 from barbot.wire.journal import Connect, Record
@@ -40,23 +41,16 @@ class Steps(msgspec.Struct, frozen=True, gc=False):
     """Whether `events` holds one event a step, unwrapped."""
 
 
-class RecordedSource(Protocol):
+class RecordedSource(Market, Protocol):
     """What a replay needs of its source."""
 
-    name: str
-    specs: list[FeedSpec]
-    instruments: dict[str, Instrument]
-    prices: dict[str, str]
     rows_hint: int | None
     undecodable: int
     warnings: list[str]
     ts_start: int
     """When hooks begin to run; what comes before it is a preroll that fills the windows."""
-    has_quotes: bool
-    """Whether there may be quotes, which the paper venue must see even if nothing waits for them."""
 
     def steps(self) -> Iterator[Steps]: ...
-    def digest(self) -> str: ...
 
 
 def open_source(
