@@ -10,8 +10,8 @@ Times are the venue's: at `--speed 60` ninety seconds take one and a half.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Final, cast
+from collections.abc import Mapping, Sequence
+from typing import Final
 
 import msgspec
 
@@ -87,8 +87,3 @@ def _form(kind: Kind) -> str:
     if kind in ("drop", "token_expiry"):
         return "Write @5m" + (" or 2%" if kind == "drop" else "")
     return "Write 90s@5m" + (" or 2%" if kind in Chances.__struct_fields__ else "")
-
-
-def as_kinds(flags: Iterable[tuple[str, Sequence[str] | None]]) -> dict[Kind, Sequence[str]]:
-    """Return the flags that were given."""
-    return {cast("Kind", kind): texts for kind, texts in flags if texts}

@@ -6,32 +6,24 @@ It speaks the venue's own protocol, so that anything that talks to the venue can
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from threading import Event
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Final
 
 import typer
 
 from barbot.cli import options
+from barbot.cli import simoptions as flags
+from barbot.cli.simoptions import DEFAULT_SYMBOLS
 from barbot.errors import ConfigError
 
 if TYPE_CHECKING:
-    from barbot.sim.chaos import Chaos
+    from barbot.sim.chaos import Kind
     from barbot.sim.kucoin.simulator import KuCoinSimulator
     from barbot.sim.market import Market
 
-DEFAULT_SYMBOLS: Final = "BTC-USDT,ETH-USDT"
 _MOST_SYMBOLS: Final = 10_000
 
-_When = "PERCENT|SPAN@AT"
-
-
-def _fault(name: str, metavar: str, text: str) -> typer.models.OptionInfo:
-    option: typer.models.OptionInfo = typer.Option(name, metavar=metavar, help=text)
-    return option
-
-
-Faults = options.Texts
 sim = typer.Typer(
     name="sim",
     help="Serve a fake venue on loopback, speaking the venue's own protocol, with faults on request.",
@@ -49,81 +41,69 @@ def _sim() -> None:
 @sim.command("kucoin")
 def kucoin(
     feed: options.Feeds = None,
-    random_walk: Annotated[
-        bool, typer.Option("--random-walk", help="Make the market up by the seed; the default without --feed.")
-    ] = False,
-    symbols: Annotated[
-        str | None,
-        typer.Option(metavar="NAMES|N", help=f"Of the random walk: symbols, or how many; default: {DEFAULT_SYMBOLS}."),
-    ] = None,
-    seed: Annotated[int, typer.Option(metavar="N", help="Of the random walk and of faults.")] = 1,
-    speed: Annotated[float, typer.Option(metavar="X", help="Let the venue's time run at X times the wall's.")] = 1.0,
-    port: Annotated[int, typer.Option(min=0, max=65535, metavar="N", help="0: the system chooses one.")] = 0,
-    start: Annotated[
-        str | None,
-        typer.Option(metavar="TIME", help="The venue's time at the start; default: now, or the first of the feed."),
-    ] = None,
-    history: Annotated[str, typer.Option(metavar="SPAN", help="How far back the random walk goes.")] = "10d",
-    trades_per_minute: Annotated[
-        float | None, typer.Option(metavar="X", help="Of each symbol of the random walk; default: 12.")
-    ] = None,
-    silent: Annotated[
-        float, typer.Option(min=0.0, max=1.0, metavar="X", help="Fraction of minutes without a trade.")
-    ] = 0.0,
-    drop: Annotated[Faults, _fault("--drop", "PERCENT|@AT", "Cut connections: by chance a minute, or then.")] = None,
-    outage: Annotated[Faults, _fault("--outage", "SPAN[@AT]", "Cut connections and accept none.")] = None,
-    late_update: Annotated[
-        Faults, _fault("--late-update", _When, "Send the last word on a candle after the first of the next.")
-    ] = None,
-    reorder: Annotated[Faults, _fault("--reorder", _When, "Let two pushes change places.")] = None,
-    duplicate: Annotated[Faults, _fault("--duplicate", _When, "Send a push twice.")] = None,
-    garbage: Annotated[Faults, _fault("--garbage", _When, "Send something unreadable in between.")] = None,
-    token_expiry: Annotated[
-        Faults, _fault("--token-expiry", "SPAN|@AT", "Tokens, and their connections, last so long; or all end then.")
-    ] = None,
-    slow: Annotated[Faults, _fault("--slow", "SECONDS[/SPAN][@AT]", "Send everything later.")] = None,
-    clock_skew: Annotated[Faults, _fault("--clock-skew", "SECONDS[/SPAN][@AT]", "Set the venue's clock wrong.")] = None,
-    history_refused: Annotated[
-        Faults, _fault("--history-refused", "always|SPAN@AT", "Refuse candles over REST.")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the endpoint as one JSON object.")] = False,
+    random_walk: flags.RandomWalk = False,
+    symbols: flags.Symbols = None,
+    seed: flags.Seed = 1,
+    speed: flags.Speed = 1.0,
+    port: flags.Port = 0,
+    start: flags.Start = None,
+    history: flags.History = "10d",
+    trades_per_minute: flags.TradesPerMinute = None,
+    silent: flags.Silent = 0.0,
+    drop: flags.Drop = None,
+    outage: flags.Outage = None,
+    late_update: flags.LateUpdate = None,
+    reorder: flags.Reorder = None,
+    duplicate: flags.Duplicate = None,
+    garbage: flags.Garbage = None,
+    token_expiry: flags.TokenExpiry = None,
+    slow: flags.Slow = None,
+    clock_skew: flags.ClockSkew = None,
+    history_refused: flags.HistoryRefused = None,
+    as_json: flags.AsJson = False,
 ) -> None:
     """Serve a KuCoin: REST and WebSocket, spot and futures, on one port.
 
     Times of faults are the venue's and count from the start: --outage 90s@5m, --drop @10m, --duplicate 2%.
     """
-    from barbot.cli.faults import as_kinds, read_duration, read_faults
-    from barbot.sim.kucoin.settings import KuCoinSettings
-    from barbot.sim.kucoin.simulator import KuCoinSimulator
+    from barbot.cli.faults import read_duration
 
     if feed and (random_walk or symbols):
         raise ConfigError("a recorded feed is no random walk", where="--feed", remedy="Give one of them")
-    span_s = read_duration(history, where="--history")
-    market, begins = (
-        _recorded(feed, start)
-        if feed
-        else _walking(symbols or DEFAULT_SYMBOLS, start, seed, span_s, trades_per_minute, silent)
-    )
-    flags = (
-        ("drop", drop),
-        ("outage", outage),
-        ("late_update", late_update),
-        ("reorder", reorder),
-        ("duplicate", duplicate),
-        ("garbage", garbage),
-        ("token_expiry", [text for text in token_expiry or () if text.startswith("@")]),
-        ("slow", slow),
-        ("clock_skew", clock_skew),
-        ("history_refused", history_refused),
-    )
-    chaos: Chaos = read_faults(as_kinds(flags), begins, seed=seed)
-    lifetimes = [text for text in token_expiry or () if not text.startswith("@")]
+    if feed:
+        market, begins = _recorded(feed, start)
+    else:
+        span_s = read_duration(history, where="--history")
+        market, begins = _walking(symbols or DEFAULT_SYMBOLS, start, seed, span_s, trades_per_minute, silent)
+    faults: dict[Kind, Sequence[str] | None] = {
+        "drop": drop,
+        "outage": outage,
+        "late_update": late_update,
+        "reorder": reorder,
+        "duplicate": duplicate,
+        "garbage": garbage,
+        "token_expiry": token_expiry,
+        "slow": slow,
+        "clock_skew": clock_skew,
+        "history_refused": history_refused,
+    }
+    _serve(_simulator(market, faults, begins, seed), begins, speed, port, as_json=as_json)
+
+
+def _simulator(market: Market, faults: Mapping[Kind, Sequence[str] | None], begins: int, seed: int) -> KuCoinSimulator:
+    """Return a KuCoin of that market, with what the flags of faults ask for."""
+    from barbot.cli.faults import read_duration, read_faults
+    from barbot.sim.kucoin.settings import KuCoinSettings
+    from barbot.sim.kucoin.simulator import KuCoinSimulator
+
+    given = {kind: texts for kind, texts in faults.items() if texts}
+    lifetimes = [text for text in given.get("token_expiry", ()) if not text.startswith("@")]
+    given["token_expiry"] = [text for text in given.get("token_expiry", ()) if text.startswith("@")]
     settings = KuCoinSettings(seed=seed)
     if lifetimes:
         lifetime = read_duration(lifetimes[-1], where="--token-expiry")
         settings = KuCoinSettings(seed=seed, token_lifetime_s=lifetime)
-    simulator = KuCoinSimulator(market, settings, chaos)
-    _serve(simulator, begins, speed, port, as_json=as_json)
+    return KuCoinSimulator(market, settings, read_faults(given, begins, seed=seed))
 
 
 def _recorded(paths: Sequence[str], start: str | None) -> tuple[Market, int]:

@@ -24,6 +24,7 @@ from websockets.server import ServerProtocol
 
 from barbot.errors import LinkLost, VenueError
 from barbot.sim.pace import ScaledClock
+from barbot.timing.interval import SECOND
 
 HOST: Final = "127.0.0.1"
 _READ: Final = 65_536
@@ -32,6 +33,9 @@ _STOP_CHECK_S: Final = 0.05
 _CLOSE_S: Final = 2.0
 """How long a client may take to answer a close."""
 _CUT: Final = 1006
+_LATE: Final = SECOND
+_CATCH_UP_S: Final = 0.002
+"""When this process was held up, what a client sent meanwhile is read before it is called silent."""
 _GONE: Final = (anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.EndOfStream)
 
 
@@ -197,6 +201,8 @@ class _Socket:
             deadline = connection.next_deadline()
             with anyio.move_on_after(None if deadline is None else clock.wall_s(deadline - clock.now())):
                 await self._wake.wait()
+            if deadline is not None and clock.now() - deadline > _LATE:
+                await anyio.sleep(_CATCH_UP_S)
 
     async def _close(self, code: int, reason: str) -> None:
         """End the connection as the venue wants it."""

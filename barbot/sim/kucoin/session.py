@@ -80,7 +80,6 @@ class Session:
         self._topics: dict[str, list[Stream]] = {}
         self._received: deque[int] = deque()
         self._idle_from = now
-        self._idle_told = False
         self._close_at: tuple[int, int, str] | None = None
         self._held: str | None = None
         self._held_until = 0
@@ -102,7 +101,7 @@ class Session:
         """Take in one message of the client."""
         if self.closing or self._close_at:
             return
-        self._idle_from, self._idle_told = now, False
+        self._idle_from = now
         if not self._is_within_rate(now):
             self._say_error(None, _TOO_MANY, "exceed max permits per second", now)
             self._close_at = (now, NORMAL, _BYE)
@@ -135,26 +134,28 @@ class Session:
         """Return when there is next something to send or to do; None once it is closing."""
         if self.closing:
             return None
-        if self._close_at:
-            return min([self._close_at[0], *(entry[0] for entry in self._outbox[:1])])
-        times = [self._idle_deadline()]
-        times += [entry[0] for entry in self._outbox[:1]]
+        times = [entry[0] for entry in self._outbox[:1]]
         times += [entry[0] for entry in self._queue[:1]]
-        if self._ending is not None:
-            times.append(self._ending.ts)
         if self._held is not None:
             times.append(self._held_until)
+        if self._close_at:
+            times.append(self._close_at[0])
+        else:
+            times.append(self._idle_deadline())
+            if self._ending is not None:
+                times.append(self._ending.ts)
         return min(times)
 
     def _advance_timers(self, now: int) -> int:
         """Let what ends a connection happen, if it is time; return up to when there is anything to send."""
-        if self._ending is not None and self._ending.ts <= now and not self._close_at:
-            ending = self._ending
+        idle, ending = self._idle_deadline(), self._ending
+        if self._close_at:
+            pass
+        elif ending is not None and ending.ts <= min(now, idle):
             if ending.error:
                 self._say_error(None, 401, ending.error, ending.ts)
             self._close_at = (ending.ts, CUT, "")
-        idle = self._idle_deadline()
-        if idle <= now and not self._close_at:
+        elif idle <= now:
             self._say_error(None, 400, "ping timeout", idle)
             self._close_at = (idle + _BYE_AFTER, NORMAL, _BYE)
         return min(now, self._close_at[0]) if self._close_at else now
