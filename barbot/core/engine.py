@@ -502,6 +502,12 @@ class Engine:
         if self.hooks.start is not None:
             self.hooks.start()
 
+    def connection_of(self, feed: str) -> Connection | None:
+        """Return what is known of the connection that serves `feed` (or, if derived, its base)."""
+        lane = self.lanes[feed]
+        tracker = self._trackers.get(lane.spec.base or feed)
+        return tracker.connection if tracker is not None else None
+
     # -- what the strategy asks ---------------------------------------------------------------------------
 
     def window(self, feed: str) -> History:

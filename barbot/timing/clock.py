@@ -30,6 +30,24 @@ class SystemClock:
         return time.time_ns()
 
 
+class VenueClock:
+    """A venue's clock, kept by the machine's steady timer; it may run faster than the wall, for rehearsals."""
+
+    def __init__(self, offset_ns: int = 0, speed: float = 1.0) -> None:
+        """Begin at the system's time plus `offset_ns`; let `speed` seconds pass in one."""
+        self.speed = speed
+        self._anchor = time.time_ns() + offset_ns
+        self._started = time.perf_counter_ns()
+
+    def shift(self, ns: int) -> None:
+        """Set the clock forward by `ns` (back, if negative); before a run begins, never during one."""
+        self._anchor += ns
+
+    def now(self) -> int:
+        """Return the venue's time in nanoseconds since the epoch, UTC; it never goes back."""
+        return self._anchor + int((time.perf_counter_ns() - self._started) * self.speed)
+
+
 class VirtualClock:
     """A clock that stands still until it is moved."""
 

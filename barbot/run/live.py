@@ -1,0 +1,357 @@
+"""Drive live feeds through the line, on paper. Floor 4: owns the clock and the tasks of a live run.
+
+The same line as a replay's. Every frame is recorded before it is decoded, so that the journal, replayed, gives
+the same callbacks; timers fire at their own times here as there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from threading import Event
+from typing import Final, NoReturn
+
+import anyio
+import msgspec
+
+from barbot import __version__
+from barbot.core.audit import AuditRecord, HistoryAsked
+from barbot.core.spec import FeedSpec
+from barbot.core.strategy import hooks_of
+from barbot.errors import BarbotError, ConfigError
+from barbot.model.instrument import FeedId, Instrument
+from barbot.model.market import MarketEvent
+from barbot.providers.base import Adapter, ConnectionPlan, Fetch, Problem, Provider, find_provider
+from barbot.run.line import Line, run_id_of
+from barbot.run.outcome import RunOutcome, outcome_of
+from barbot.run.plan import RunPlan
+from barbot.run.sources import derived_spec, plan_feeds, price_sources, provider_spec
+from barbot.run.supervisor import Supervisor
+from barbot.run.trail import Listener
+from barbot.timing.clock import VenueClock, stopwatch
+from barbot.wire.http import HttpClient
+from barbot.wire.journal import Header
+from barbot.wire.journal_write import JournalWriter, open_writer
+from barbot.wire.proxy import proxy_for
+
+LOOK_S: Final = 0.1
+"""How often, in wall time, it is looked whether the run is to stop."""
+
+JOURNAL: Final = "journal.jsonl.zst"
+
+
+class FeedStatus(msgspec.Struct, frozen=True):
+    """One feed as a status line shows it: the last bar, and how long ago (ns) something last came of its connection."""
+
+    feed: str
+    connection: str
+    ts_open: int
+    close: float
+    is_forming: bool
+    silent_ns: int | None
+
+
+class LiveStatus(msgspec.Struct, frozen=True):
+    """How a live run stands."""
+
+    now: int
+    feeds: list[FeedStatus]
+    positions: dict[str, str]
+    equity: str
+    currency: str
+    bars: int
+    corrections: int
+    orders: int
+    frames: int
+    reconnects: int
+
+
+class LiveMarket:
+    """What a live run trades: the adapters, and the feeds that they and derivation give."""
+
+    def __init__(self, plan: RunPlan) -> None:
+        """Make the adapters of the strategy's feeds; nothing is asked yet.
+
+        Raises:
+            ConfigError: no such provider, it has no live venue, or it does not offer a bar length.
+        """
+        self.name = "live"
+        self.has_quotes = True
+        wanted = [FeedId.parse(feed) for feed in plan.strategy.feeds]
+        self._window = plan.strategy.window_length
+        self._known = plan.instruments
+        self._providers = {feed.provider: find_provider(feed.provider) for feed in wanted}
+        offered = [
+            FeedId(feed.provider, feed.symbol, interval)
+            for feed in wanted
+            for interval in self._providers[feed.provider].intervals
+        ]
+        self._planned = plan_feeds(wanted, list(dict.fromkeys(offered)), derive=plan.strategy.derive)
+        self.adapters = [
+            make_adapter(
+                plan, provider, [str(f) for f, base, _ in self._planned if base is None and f.provider == name]
+            )
+            for name, provider in self._providers.items()
+        ]
+        self.instruments: dict[str, Instrument] = {}
+        self.specs: list[FeedSpec] = []
+        self.prices: dict[str, str] = {}
+
+    def settle(self) -> None:
+        """Make specs and instruments, once the adapters' startup answers are in."""
+        for adapter in self.adapters:
+            self.instruments.update(adapter.instruments)
+        self.instruments.update({name: known for name, known in self._known.items() if name in self.instruments})
+        self.specs = [
+            derived_spec(feed, base, self.instruments[feed.instrument], self._window)
+            if base
+            else provider_spec(
+                self._providers[feed.provider],
+                feed,
+                self.instruments[feed.instrument],
+                window=self._window,
+                feeds=len(self._planned),
+                is_hidden=hidden,
+            )
+            for feed, base, hidden in self._planned
+        ]
+        self.prices = price_sources(self.specs)
+
+    def digest(self) -> str:
+        """Return nothing: what is live is told from nothing else; its journal can be."""
+        return ""
+
+
+def make_adapter(plan: RunPlan, provider: Provider, feeds: Sequence[str]) -> Adapter:
+    """Return the adapter of `provider` for `feeds`.
+
+    Raises:
+        ConfigError: there is no live venue behind it, or a setting is wrong.
+    """
+    if provider.make_adapter is None:
+        raise ConfigError(
+            f"there is no live venue behind {provider.name!r}", where="feeds", remedy="Give a recorded one: --feed FILE"
+        )
+    return provider.make_adapter(
+        plan.venues.get(provider.name, {}), tuple(feeds), plan.endpoints.get(provider.name, "")
+    )
+
+
+class LiveRun:
+    """One run over live feeds: the audience of its supervisor."""
+
+    def __init__(
+        self,
+        plan: RunPlan,
+        *,
+        environment: Mapping[str, str],
+        listener: Listener | None = None,
+        tell: Callable[[Problem], None],
+    ) -> None:
+        """Make the adapters; nothing is dialled yet. `tell` is shown what the venues complain of.
+
+        Raises:
+            ConfigError: strategy, feeds and settings do not go together.
+        """
+        self.plan = plan
+        self.market = LiveMarket(plan)
+        self.clock = VenueClock(speed=plan.speed or 1.0)
+        self.line: Line | None = None
+        self.supervisor: Supervisor | None = None
+        self._environment = environment
+        self._listener = listener
+        self._tell = tell
+        self._asked: list[HistoryAsked] = []
+        self._first = self._now = 0
+        self._events = 0
+
+    def run(
+        self, *, stop: Event | None = None, show: Callable[[LiveStatus], None] | None = None, backend: str = "asyncio"
+    ) -> RunOutcome:
+        """Run until `stop` is set or the plan's time is up; close the run directory; return the outcome.
+
+        Raises:
+            StrategyError: a hook raised. What was done until then is on disk.
+            VenueError, ConfigError: a venue refuses what is asked of it.
+        """
+        return anyio.run(self._run, stop or Event(), show, backend=backend)
+
+    async def _run(self, stop: Event, show: Callable[[LiveStatus], None] | None) -> RunOutcome:
+        started = stopwatch()
+        proxy = proxy_for("https://venue", self._environment) if not self.plan.endpoints else None
+        async with HttpClient(proxy=proxy) as http:
+            plans = await self._prepare(http)
+            line = self.line = Line(self.plan, self.market, clock=self.clock, listener=self._hear, timer=stopwatch)
+            journal = self._open_journal(line.folder)
+            try:
+                await self._serve(plans, http, journal, stop, show)
+            finally:
+                self._finish(line, journal)
+        return outcome_of(
+            line,
+            ts_first=self._first,
+            ts_now=self._now,
+            events=self._events,
+            seconds=stopwatch() - started,
+            warnings=self._warnings(),
+            interrupted=stop.is_set(),
+        )
+
+    async def _prepare(self, http: HttpClient) -> list[tuple[Adapter, ConnectionPlan]]:
+        """Ask the venues for clocks and symbols; return what is to be connected."""
+        asker = Supervisor(self.market.adapters, self.clock, None, self, environment=self._environment)
+        asker.use(http)
+        for adapter in self.market.adapters:
+            for fetch in adapter.startup():
+                await self._ask(asker, adapter, fetch)
+        self._align()
+        self.market.settle()
+        hooks = hooks_of(self.plan.strategy)
+        plans = []
+        for adapter in self.market.adapters:
+            instruments = tuple(adapter.instruments)
+            trades = instruments if "on_trade" in hooks else ()
+            quotes = instruments if "on_quote" in hooks or self.plan.paper.slippage == "half_spread" else ()
+            plans += [(adapter, plan) for plan in adapter.plan(trades=trades, quotes=quotes)]
+        return plans
+
+    async def _ask(self, asker: Supervisor, adapter: Adapter, fetch: Fetch) -> None:
+        adapter.receive_startup(fetch, await asker.fetched(adapter, fetch))
+
+    def _align(self) -> None:
+        """Set the run's clock by the venue's, where there is one venue that tells its time."""
+        clocks = [adapter.clock for adapter in self.market.adapters]
+        if len(clocks) == 1 and clocks[0] is not None:
+            self.clock.shift(clocks[0].ns)
+
+    def _open_journal(self, folder: Path | None) -> JournalWriter | None:
+        if folder is None:
+            return None
+        header = Header(
+            run_id=run_id_of(self.plan),
+            barbot=__version__,
+            settings_digest=self.plan.settings_digest,
+            instruments=tuple(self.market.instruments.values()),
+            made_by=f"barbot run {self.plan.strategy.__name__}",
+        )
+        return open_writer(folder / JOURNAL, header, now=self.clock.now())
+
+    async def _serve(
+        self,
+        plans: Sequence[tuple[Adapter, ConnectionPlan]],
+        http: HttpClient,
+        journal: JournalWriter | None,
+        stop: Event,
+        show: Callable[[LiveStatus], None] | None,
+    ) -> None:
+        self.supervisor = Supervisor(self.market.adapters, self.clock, journal, self, environment=self._environment)
+        try:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self.supervisor.run, plans, http)
+                with anyio.move_on_after(self.plan.run_for_s):
+                    while not stop.is_set():  # a signal handler may only set a thread's event
+                        await anyio.sleep(LOOK_S)
+                        if show is not None:
+                            show(self.status())
+                tasks.cancel_scope.cancel()
+        except BaseExceptionGroup as group:
+            _raise_first(group)
+
+    def _finish(self, line: Line, journal: JournalWriter | None) -> None:
+        """Let time pass to the end, run `on_stop`, seal the journal and close the trail."""
+        assert self.supervisor is not None, "a run that served has a supervisor"
+        now = self.supervisor.stamp()
+        try:
+            if self._events:
+                self._now = now
+                line.finish(now)
+        finally:
+            if journal is not None:
+                journal.seal(now)
+            line.trail.close()
+
+    # -- the audience -------------------------------------------------------------------------------------
+
+    def take(self, now: int, events: Sequence[MarketEvent]) -> None:
+        """Step over what arrived."""
+        line = self.line
+        assert line is not None, "events come after the line was made"
+        if not self._events:
+            self._first = now
+            line.start(now)
+        self._events += 1
+        self._now = now
+        line.step(now, events)
+        self._look_after(line, now)
+
+    def let_pass(self, now: int) -> None:
+        """Let the deadlines before `now` fire, each at its own time."""
+        line = self.line
+        if line is not None and self._events and line.engine.next_deadline < now:
+            line.let_pass(now)
+            self._look_after(line, now)
+
+    def tell(self, problem: Problem) -> None:
+        """Pass on what a venue complained of."""
+        self._tell(problem)
+
+    def _look_after(self, line: Line, now: int) -> None:
+        """Drain what the engine did, and ask for the history that it wants."""
+        if line.desk.audit or line.desk.curve:
+            line.trail.drain()
+        if self._asked and self.supervisor is not None:
+            asked, self._asked = self._asked, []
+            for ask in asked:
+                self.supervisor.ask_history(ask.feed, ask.ts_from, ask.ts_to, now)
+
+    def _hear(self, records: Sequence[AuditRecord]) -> None:
+        self._asked += [record for record in records if isinstance(record, HistoryAsked)]
+        if self._listener is not None:
+            self._listener(records)
+
+    # -- for people ---------------------------------------------------------------------------------------
+
+    def status(self) -> LiveStatus:
+        """Return how the run stands now."""
+        line, supervisor = self.line, self.supervisor
+        assert line is not None, "a status is asked for while the run serves"
+        assert supervisor is not None, "a status is asked for while the run serves"
+        lanes = [lane for lane in line.engine.lanes.values() if not lane.spec.is_hidden]
+        return LiveStatus(
+            now=self.clock.now(),
+            feeds=[self._feed_status(line, lane.feed) for lane in lanes],
+            positions={name: str(quantity) for name, quantity in line.desk.positions.items()},
+            equity=str(line.desk.equity(line.currency)),
+            currency=line.currency,
+            bars=sum(lane.closed_bars for lane in lanes),
+            corrections=sum(lane.counts["corrected"] for lane in lanes),
+            orders=sum(line.desk.book.counts().values()),
+            frames=supervisor.frames,
+            reconnects=supervisor.reconnects,
+        )
+
+    def _feed_status(self, line: Line, feed: str) -> FeedStatus:
+        bars = line.engine.lanes[feed].store.bars
+        connection = line.engine.connection_of(feed)
+        silent = self.clock.now() - connection.last_arrival if connection is not None else None
+        name = connection.name if connection is not None and connection.up_since is not None else ""
+        if not bars:
+            return FeedStatus(feed, name, 0, 0.0, False, silent)
+        return FeedStatus(feed, name, bars[-1].ts_open, bars[-1].close, not bars[-1].is_closed, silent)
+
+    def _warnings(self) -> list[str]:
+        warnings = [warning for adapter in self.market.adapters for warning in adapter.warnings]
+        if self.supervisor is not None and self.supervisor.undecodable:
+            warnings.append(f"{self.supervisor.undecodable} messages could not be decoded and were skipped")
+        if self.line is not None and not self.line.engine.has_begun:
+            warnings.append("no hook was called: the warm-up was not complete when the run ended")
+        return warnings
+
+
+def _raise_first(group: BaseExceptionGroup[BaseException]) -> NoReturn:
+    """Raise the first of barbot's own errors in `group`, or the group itself if there is none."""
+    ours = group.subgroup(BarbotError)
+    error: BaseException = ours if ours is not None else group
+    while isinstance(error, BaseExceptionGroup) and ours is not None:
+        error = error.exceptions[0]
+    raise error
