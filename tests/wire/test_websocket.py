@@ -327,7 +327,8 @@ async def test_a_reset_is_a_lost_link(serve: Serve) -> None:
         link = await connect_websocket(f"ws://127.0.0.1:{port}")
         frames, lost = await ending(link)
         await link.close(5)
-    assert (frames, str(lost).partition(" (")[0]) == ([], f"127.0.0.1:{port}: the connection broke")
+    said = {"the connection broke", "hung up without a closing frame"}  # anyio before 4.6 takes it for an end
+    assert (frames, str(lost).partition(": ")[2].partition(" (")[0] in said) == ([], True)
 
 
 async def test_a_venue_that_is_gone_without_a_word_is_found_out_by_pings(serve: Serve) -> None:
@@ -516,7 +517,7 @@ async def test_an_independent_server_understands_us(backend: str, anyio_backend_
         async for message in connection:
             await connection.ping()
             await connection.send(message)
-        codes.append(connection.close_code)
+        codes.append(connection.protocol.close_code)
 
     frames: list[str | bytes] = ["grüezi", b"\x00\xff" * 100, "x" * 500_000]
     with anyio.fail_after(8):
