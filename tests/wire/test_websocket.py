@@ -327,7 +327,7 @@ async def test_a_reset_is_a_lost_link(serve: Serve) -> None:
         link = await connect_websocket(f"ws://127.0.0.1:{port}")
         frames, lost = await ending(link)
         await link.close(5)
-    said = {"the connection broke", "hung up without a closing frame"}  # anyio before 4.6 takes it for an end
+    said = {"the connection broke", "hung up without a closing frame"}  # old anyio: an end
     assert (frames, str(lost).partition(": ")[2].partition(" (")[0] in said) == ([], True)
 
 
