@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from http import HTTPStatus
 from typing import Final, Protocol
-from urllib.parse import urlsplit
 
 import anyio
 import h11
@@ -177,11 +176,10 @@ class _Socket:
         """Accept or refuse the client; return its connection if it is accepted."""
         protocol, connection = self._protocol, None
         try:
-            connection = self._venue.open(urlsplit(request.path).query, self._clock.now())
+            connection = self._venue.open(request.path.partition("?")[2], self._clock.now())
             response = protocol.accept(request)
         except VenueError as error:
-            refused = HTTPStatus.UNAUTHORIZED if error.code == "401" else HTTPStatus.SERVICE_UNAVAILABLE
-            response = protocol.reject(refused, f"{error}\n")
+            response = protocol.reject(HTTPStatus.UNAUTHORIZED, f"{error}\n")
         protocol.send_response(response)
         return connection if protocol.state is State.OPEN else None
 
@@ -191,6 +189,9 @@ class _Socket:
         while True:
             self._wake = anyio.Event()
             texts = connection.to_send(clock.now())
+            if protocol.state is not State.OPEN:
+                await self._part()
+                return
             for text in texts:
                 protocol.send_text(text.encode())
             if texts:
@@ -206,12 +207,16 @@ class _Socket:
 
     async def _close(self, code: int, reason: str) -> None:
         """End the connection as the venue wants it."""
-        if code != _CUT:
+        if code != _CUT and self._protocol.state is State.OPEN:
             self._protocol.send_close(code, reason)
             await self._flush()
-            with anyio.move_on_after(_CLOSE_S):
-                await anyio.sleep_forever()  # the reader cancels it when the client has answered
+            await self._part()
         await anyio.aclose_forcefully(self._stream)
+
+    async def _part(self) -> None:
+        """Leave the client some time to close as well: the reader cancels this when it has."""
+        with anyio.move_on_after(_CLOSE_S):
+            await anyio.sleep_forever()
 
     async def _read(self, connection: Connection, group: TaskGroup) -> None:
         """Hand the client's messages to the venue until the client is gone."""

@@ -7,13 +7,17 @@ import json
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import TYPE_CHECKING
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from barbot.sim.kucoin.rest import ROUTES
 from barbot.sim.kucoin.settings import Account, KuCoinSettings
 from barbot.sim.kucoin.signing import signature
-from barbot.sim.market import Listing, Tick
+from barbot.sim.kucoin.simulator import KuCoinSimulator
+from barbot.sim.market import Listing, Market, Tick
 from barbot.sim.recorded import RecordedTape
 from barbot.sim.walk import walking
 from barbot.timing.interval import DAY, SECOND
@@ -24,6 +28,10 @@ if TYPE_CHECKING:
 START = 1_790_000_040 * SECOND
 START_S = START // SECOND
 CANDLES = "/api/v1/market/candles?symbol=BTC-USDT&type=1min"
+FUZZED = KuCoinSimulator(
+    Market(walking(name, seed=1, ts_first=START - DAY) for name in ("BTC-USDT", "XBTUSDTM")),
+    KuCoinSettings(public_quota=10**9),
+)
 KEY, SECRET, PASSPHRASE = "key", "f03a5284-5c39-4aaa-9b20-dea10bdcf8e3", "test-passphrase"
 
 
@@ -299,6 +307,28 @@ def test_keys_come_in_any_order(rig: Rig) -> None:
     plain = rig.simulator(settings=KuCoinSettings(shuffles_keys=False))
     bodies = {plain.rest("GET", "/api/v1/status", {}, b"", START)[2] for _ in range(20)}
     assert bodies == {b'{"code":"200000","data":{"status":"open","msg":""}}'}
+
+
+PATHS = [*ROUTES, "/api/v1/contracts/XBTUSDTM", "/api/v1/bullet-public", "/api/v1/bullet-private", "//[", ""]
+VALUES = st.one_of(
+    st.sampled_from(["BTC-USDT", "XBTUSDTM", "1min", "1month", "1", "43200", "0", str(START_S), "9" * 5000, "\u0663"]),
+    st.text(max_size=5),
+    st.integers().map(str),
+)
+
+
+@given(
+    method=st.sampled_from(["GET", "POST", "DELETE"]),
+    path=st.sampled_from(PATHS),
+    query=st.dictionaries(
+        st.sampled_from(["symbol", "type", "startAt", "endAt", "granularity", "from", "to", "market"]), VALUES
+    ),
+    now=st.integers(min_value=START - DAY, max_value=START + DAY),
+)
+def test_every_request_gets_an_answer(method: str, path: str, query: dict[str, str], now: int) -> None:
+    reply = FUZZED.rest(method, f"{path}?{urlencode(query)}", {}, b"", now)
+    assert reply.status in (200, 400, 404)
+    assert isinstance(json.loads(reply.body)["code"], str)
 
 
 def test_signatures_are_kucoins() -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from barbot.errors import VenueError
 from barbot.sim.kucoin.settings import KuCoinSettings
@@ -222,8 +225,9 @@ def test_a_connection_may_outlive_its_token(rig: Rig) -> None:
 def test_connections_are_limited_and_freed(rig: Rig) -> None:
     simulator = rig.simulator(settings=KuCoinSettings(max_connections=2))
     first, _ = rig.client(simulator), rig.client(simulator)
-    with pytest.raises(VenueError, match="509: exceed max session count limitation of 2"):
-        rig.client(simulator)
+    third = rig.client(simulator)
+    assert third.messages(0) == [error(509, "exceed max session count limitation of 2", None)]
+    assert third.connection.closing == (1006, "")
     first.hear(61)
     assert rig.client(simulator, 62).messages(62) == [{"id": "me", "type": "welcome"}]
 
@@ -237,3 +241,29 @@ def test_an_ack_may_come_after_the_first_data(rig: Rig) -> None:
         (0.24, "message"),
         (1.1, "ack"),
     ]
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=6,
+)
+FIELDS = st.dictionaries(
+    st.sampled_from(["id", "type", "topic", "privateChannel", "response"]),
+    JSON | st.sampled_from(["subscribe", "unsubscribe", "ping", CANDLES, "/market/ticker:all", "/market/match:,,_"]),
+)
+
+
+@given(st.lists(st.one_of(st.text(), st.binary(), FIELDS.map(json.dumps), JSON.map(json.dumps)), max_size=20))
+def test_whatever_a_client_sends_the_connection_lives(sent: list[str | bytes]) -> None:
+    from tests.sim.conftest import Rig
+
+    rig = Rig()
+    client = rig.client(rig.simulator(rig.tape("BTC-USDT", (5, 100, 1))))
+    for number, message in enumerate(sent):
+        client.connection.receive(message, rig.at(number / 10))
+    client.send({"id": "last", "type": "ping"}, 3)
+    kinds = [message["type"] for message in client.messages(20)]
+    assert "pong" in kinds
+    assert set(kinds) <= {"welcome", "pong", "ack", "error", "message"}
+    assert client.connection.closing is None

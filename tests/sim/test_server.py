@@ -44,7 +44,7 @@ async def endpoint(address: str) -> str:
 
 
 async def dial(address: str) -> ClientConnection:
-    connection = await connect(await endpoint(address), proxy=None, ping_interval=None)
+    connection = await connect(await endpoint(address), proxy=None, ping_interval=None, max_queue=None)
     assert json.loads(await connection.recv()) == {"id": "me", "type": "welcome"}
     return connection
 
@@ -183,6 +183,22 @@ def test_clients_that_vanish_leave_the_others_alone(rig: Rig) -> None:
             told = [json.loads(await sockets[2].recv())["data"]["sequence"] for _ in range(50)]
             assert told == [str(int(told[0]) + number) for number in range(50)]
             await sockets[2].close()
+
+    run(test)
+
+
+def test_a_client_that_closes_in_the_middle_of_a_flood_is_let_go(rig: Rig) -> None:
+    async def test() -> None:
+        tape = rig.tape("BTC-USDT", *((1 + number / 1000, 100, 1) for number in range(30_000)))
+        async with rig.serving(rig.simulator(tape), speed=100) as address:
+            for _ in range(5):
+                socket = await dial(address)
+                await socket.send('{"type":"subscribe","topic":"/market/match:BTC-USDT"}')
+                await socket.recv()
+                await socket.close()
+                assert socket.close_code == 1000
+            async with httpx.AsyncClient(trust_env=False) as http:
+                assert (await http.get(f"http://{address}/api/v1/status")).status_code == 200
 
     run(test)
 

@@ -21,6 +21,7 @@ _MOST_ROWS: Final = 1500
 _DEFAULT_ROWS: Final = 100
 _MOST_FUTURES_ROWS: Final = 500
 _HISTORIES: Final = 100
+_MOST_DIGITS: Final = 15
 _NO_STATS: Final = (
     "buy",
     "sell",
@@ -255,7 +256,7 @@ def _contract_listing(venue: Venue, query: Mapping[str, str]) -> Listing:
 def _whole(query: Mapping[str, str], name: str) -> int:
     """Return a number of the query, 0 if it is not given."""
     text = query.get(name, "") or "0"
-    if not text.isdecimal():
+    if not text.isdecimal() or len(text) > _MOST_DIGITS:
         raise VenueError(f"Param error. {name} is invalid.", code="400100")
     return int(text)
 

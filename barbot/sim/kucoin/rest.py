@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple, TypeAlias
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 from barbot.errors import VenueError
 from barbot.sim.kucoin import answers
@@ -115,17 +115,17 @@ class Rest:
 
     def answer(self, method: str, target: str, headers: Mapping[str, str], body: bytes, now: int) -> Reply:
         """Answer one request."""
-        parts = urlsplit(target)
-        query = dict(parse_qsl(parts.query, keep_blank_values=True))
-        if method == "POST" and parts.path in _BULLETS:
-            return self._counted(_BULLET_WEIGHT, now, lambda: self._bullet(parts.path, target, headers, body, now))
-        route = ROUTES.get(parts.path)
+        path, _, asked = target.partition("?")
+        query = dict(parse_qsl(asked, keep_blank_values=True))
+        if method == "POST" and path in _BULLETS:
+            return self._counted(_BULLET_WEIGHT, now, lambda: self._bullet(path, target, headers, body, now))
+        route = ROUTES.get(path)
         if route is None:
-            stem, _, name = parts.path.rpartition("/")
+            stem, _, name = path.rpartition("/")
             route, query["symbol"] = _BELOW.get(f"{stem}/"), name
         if route is None or method != "GET":
             return _reply(404, _NOT_FOUND)
-        if parts.path in _CANDLES and self._venue.chaos.refuses_history(now):
+        if path in _CANDLES and self._venue.chaos.refuses_history(now):
             return self._refusal(self._settings.refusal_status)
         answer = route.answer
         if not route.weight:

@@ -62,9 +62,9 @@ class Session:
         *,
         is_private: bool,
         ending: Callable[[int], Ending | None],
-        refusal: str = "",
+        refusal: tuple[int, str] | None = None,
     ) -> None:
-        """Welcome the client, or say `refusal` and end.
+        """Welcome the client, or say `refusal` (code and text) and end.
 
         `ending` tells when the connection next ends by itself, strictly after a time.
         """
@@ -87,7 +87,7 @@ class Session:
         self._pushes = 0
         self._ending = ending(now)
         if refusal:
-            self._say_error(None, 401, refusal, now)
+            self._say_error(None, *refusal, now)
             self._close_at = (now, CUT, "")
         else:
             self._send(now, {"id": connect_id or venue.encoder.word(10), "type": "welcome"})

@@ -26,7 +26,8 @@ from barbot.sim.kucoin.streams import Venue
 from barbot.sim.market import Market
 from barbot.timing.interval import SECOND
 
-_TOKEN_INVALID: Final = "token is invalid"
+_UNAUTHORISED: Final = 401
+_TOO_MANY: Final = 509
 _TOKEN_EXPIRED: Final = "token is expired"
 
 
@@ -133,16 +134,22 @@ class KuCoinSimulator:
         given = parse_qs(query)
         name = given.get("token", [""])[0]
         token = self._tokens.get(name)
-        refusal = _TOKEN_INVALID if token is None else _TOKEN_EXPIRED if self._is_void(token, ts) else ""
-        if refusal and self.settings.refuses_by_http:
-            raise VenueError(refusal, code="401")
-        self._sessions = [session for session in self._sessions if not session.closing]
-        if len(self._sessions) >= self.settings.max_connections:
-            most = self.settings.max_connections
-            raise VenueError(f"exceed max session count limitation of {most}", code="509", retryable=True)
+        refusal = self._refusal(token, ts)
+        if refusal is not None and refusal[0] == _UNAUTHORISED and self.settings.refuses_by_http:
+            raise VenueError(refusal[1], code=str(_UNAUTHORISED))
         return self._open(token or Token(ts, False), given.get("connectId", [""])[0], ts, refusal)
 
-    def _open(self, token: Token, connect_id: str, ts: int, refusal: str) -> Connection:
+    def _refusal(self, token: Token | None, ts: int) -> tuple[int, str] | None:
+        """Return why a connection with that token is told to go away, None if it may stay."""
+        if token is None:
+            return _UNAUTHORISED, "token is invalid"
+        if self._is_void(token, ts):
+            return _UNAUTHORISED, _TOKEN_EXPIRED
+        self._sessions = [session for session in self._sessions if not session.closing]
+        most = self.settings.max_connections
+        return (_TOO_MANY, f"exceed max session count limitation of {most}") if len(self._sessions) >= most else None
+
+    def _open(self, token: Token, connect_id: str, ts: int, refusal: tuple[int, str] | None) -> Connection:
         self._opened += 1
         number = self._opened
         session = Session(
@@ -154,7 +161,8 @@ class KuCoinSimulator:
             ending=lambda after: self._ending(number, token, after),
             refusal=refusal,
         )
-        self._sessions.append(session)
+        if refusal is None:
+            self._sessions.append(session)
         return Connection(session, self.chaos)
 
     def _ending(self, number: int, token: Token, after: int) -> Ending | None:
