@@ -15,27 +15,14 @@ from typing import Final
 
 import msgspec
 
+from barbot.cli.durations import read_duration
 from barbot.errors import ConfigError
 from barbot.sim.chaos import FOREVER, Chances, Chaos, Fault, Kind
 from barbot.timing.interval import SECOND
 
-_DURATION: Final = re.compile(r"(?P<number>-?\d+(?:\.\d+)?)(?P<unit>ms|s|m|h|d)")
-_UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 _CHANCE: Final = re.compile(r"(\d+(?:\.\d+)?)%")
 _DEFAULT_AT_S: Final = 60.0
 ALWAYS: Final = "always"
-
-
-def read_duration(text: str, *, where: str) -> float:
-    """Read `90s`, `5m`, `1.5h`, `250ms` or `-3s` into seconds.
-
-    Raises:
-        ConfigError: it is no duration.
-    """
-    match = _DURATION.fullmatch(text.strip())
-    if match is None:
-        raise ConfigError(f"{text!r} is no duration", where=where, remedy="Write 90s, 5m, 1.5h or 250ms")
-    return float(match["number"]) * _UNITS[match["unit"]]
 
 
 def read_faults(flags: Mapping[Kind, Sequence[str]], start: int, *, seed: int) -> Chaos:

@@ -66,7 +66,7 @@ def kucoin(
 
     Times of faults are the venue's and count from the start: --outage 90s@5m, --drop @10m, --duplicate 2%.
     """
-    from barbot.cli.faults import read_duration
+    from barbot.cli.durations import read_duration
 
     if feed and (random_walk or symbols):
         raise ConfigError("a recorded feed is no random walk", where="--feed", remedy="Give one of them")
@@ -92,7 +92,8 @@ def kucoin(
 
 def _simulator(market: Market, faults: Mapping[Kind, Sequence[str] | None], begins: int, seed: int) -> KuCoinSimulator:
     """Return a KuCoin of that market, with what the flags of faults ask for."""
-    from barbot.cli.faults import read_duration, read_faults
+    from barbot.cli.durations import read_duration
+    from barbot.cli.faults import read_faults
     from barbot.sim.kucoin.settings import KuCoinSettings
     from barbot.sim.kucoin.simulator import KuCoinSimulator
 

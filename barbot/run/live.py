@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from threading import Event
-from typing import Final, NoReturn
+from typing import Final
 
 import anyio
 import msgspec
@@ -18,24 +18,21 @@ from barbot import __version__
 from barbot.core.audit import AuditRecord, HistoryAsked
 from barbot.core.spec import FeedSpec
 from barbot.core.strategy import hooks_of
-from barbot.errors import BarbotError, ConfigError
+from barbot.errors import ConfigError
 from barbot.model.instrument import FeedId, Instrument
 from barbot.model.market import MarketEvent
-from barbot.providers.base import Adapter, ConnectionPlan, Fetch, Problem, Provider, find_provider
+from barbot.providers.base import Adapter, ConnectionPlan, Problem, find_provider
 from barbot.run.line import Line, run_id_of
 from barbot.run.outcome import RunOutcome, outcome_of
 from barbot.run.plan import RunPlan
 from barbot.run.sources import derived_spec, plan_feeds, price_sources, provider_spec
+from barbot.run.startup import LOOK_S, ask_venues, make_adapters, proxy_of, raise_first, unless_stopped
 from barbot.run.supervisor import Supervisor
 from barbot.run.trail import Listener
 from barbot.timing.clock import VenueClock, stopwatch
 from barbot.wire.http import HttpClient
 from barbot.wire.journal import Header
 from barbot.wire.journal_write import JournalWriter, open_writer
-from barbot.wire.proxy import proxy_for
-
-LOOK_S: Final = 0.1
-"""How often, in wall time, it is looked whether the run is to stop."""
 
 JOURNAL: Final = "journal.jsonl.zst"
 
@@ -86,13 +83,13 @@ class LiveMarket:
             for feed in wanted
             for interval in self._providers[feed.provider].intervals
         ]
-        self._planned = plan_feeds(wanted, list(dict.fromkeys(offered)), derive=plan.strategy.derive)
-        self.adapters = [
-            make_adapter(
-                plan, provider, [str(f) for f, base, _ in self._planned if base is None and f.provider == name]
-            )
-            for name, provider in self._providers.items()
-        ]
+        try:
+            self._planned = plan_feeds(wanted, list(dict.fromkeys(offered)), derive=plan.strategy.derive)
+        except ConfigError as error:
+            what = error.problem.replace("is not in the recording", "is not offered, nor what it could be built of")
+            raise ConfigError(what, where="feeds", remedy=error.remedy) from None
+        live = [str(feed) for feed, base, _ in self._planned if base is None]
+        self.adapters = make_adapters(live, venues=plan.venues, endpoints=plan.endpoints)
         self.instruments: dict[str, Instrument] = {}
         self.specs: list[FeedSpec] = []
         self.prices: dict[str, str] = {}
@@ -122,21 +119,6 @@ class LiveMarket:
         return ""
 
 
-def make_adapter(plan: RunPlan, provider: Provider, feeds: Sequence[str]) -> Adapter:
-    """Return the adapter of `provider` for `feeds`.
-
-    Raises:
-        ConfigError: there is no live venue behind it, or a setting is wrong.
-    """
-    if provider.make_adapter is None:
-        raise ConfigError(
-            f"there is no live venue behind {provider.name!r}", where="feeds", remedy="Give a recorded one: --feed FILE"
-        )
-    return provider.make_adapter(
-        plan.venues.get(provider.name, {}), tuple(feeds), plan.endpoints.get(provider.name, "")
-    )
-
-
 class LiveRun:
     """One run over live feeds: the audience of its supervisor."""
 
@@ -162,7 +144,7 @@ class LiveRun:
         self._listener = listener
         self._tell = tell
         self._asked: list[HistoryAsked] = []
-        self._first = self._now = 0
+        self._first = self._now = self._end = 0
         self._events = 0
 
     def run(
@@ -178,15 +160,17 @@ class LiveRun:
 
     async def _run(self, stop: Event, show: Callable[[LiveStatus], None] | None) -> RunOutcome:
         started = stopwatch()
-        proxy = proxy_for("https://venue", self._environment) if not self.plan.endpoints else None
-        async with HttpClient(proxy=proxy) as http:
-            plans = await self._prepare(http)
+        async with HttpClient(proxy=proxy_of(self.market.adapters, self._environment)) as http:
+            plans = await unless_stopped(stop, lambda: self._prepare(http))
             line = self.line = Line(self.plan, self.market, clock=self.clock, listener=self._hear, timer=stopwatch)
             journal = self._open_journal(line.folder)
             try:
                 await self._serve(plans, http, journal, stop, show)
+                self._finish(line)
             finally:
-                self._finish(line, journal)
+                line.trail.close()
+                if journal is not None and journal.is_open:
+                    journal.seal(self._end or self.clock.now())
         return outcome_of(
             line,
             ts_first=self._first,
@@ -201,10 +185,7 @@ class LiveRun:
         """Ask the venues for clocks and symbols; return what is to be connected."""
         asker = Supervisor(self.market.adapters, self.clock, None, self, environment=self._environment)
         asker.use(http)
-        for adapter in self.market.adapters:
-            for fetch in adapter.startup():
-                await self._ask(asker, adapter, fetch)
-        self._align()
+        await ask_venues(self.market.adapters, asker, self.clock)
         self.market.settle()
         hooks = hooks_of(self.plan.strategy)
         plans = []
@@ -214,15 +195,6 @@ class LiveRun:
             quotes = instruments if "on_quote" in hooks or self.plan.paper.slippage == "half_spread" else ()
             plans += [(adapter, plan) for plan in adapter.plan(trades=trades, quotes=quotes)]
         return plans
-
-    async def _ask(self, asker: Supervisor, adapter: Adapter, fetch: Fetch) -> None:
-        adapter.receive_startup(fetch, await asker.fetched(adapter, fetch))
-
-    def _align(self) -> None:
-        """Set the run's clock by the venue's, where there is one venue that tells its time."""
-        clocks = [adapter.clock for adapter in self.market.adapters]
-        if len(clocks) == 1 and clocks[0] is not None:
-            self.clock.shift(clocks[0].ns)
 
     def _open_journal(self, folder: Path | None) -> JournalWriter | None:
         if folder is None:
@@ -255,20 +227,15 @@ class LiveRun:
                             show(self.status())
                 tasks.cancel_scope.cancel()
         except BaseExceptionGroup as group:
-            _raise_first(group)
+            raise_first(group)
 
-    def _finish(self, line: Line, journal: JournalWriter | None) -> None:
-        """Let time pass to the end, run `on_stop`, seal the journal and close the trail."""
+    def _finish(self, line: Line) -> None:
+        """Let time pass to the end and run `on_stop`."""
         assert self.supervisor is not None, "a run that served has a supervisor"
-        now = self.supervisor.stamp()
-        try:
-            if self._events:
-                self._now = now
-                line.finish(now)
-        finally:
-            if journal is not None:
-                journal.seal(now)
-            line.trail.close()
+        self._end = self.supervisor.stamp()
+        if self._events:
+            self._now = self._end
+            line.finish(self._end)
 
     # -- the audience -------------------------------------------------------------------------------------
 
@@ -282,12 +249,11 @@ class LiveRun:
         self._events += 1
         self._now = now
         line.step(now, events)
-        self._look_after(line, now)
 
     def let_pass(self, now: int) -> None:
-        """Let the deadlines before `now` fire, each at its own time."""
+        """Let the deadlines before `now` fire, each at its own time, and look after what was done until now."""
         line = self.line
-        if line is not None and self._events and line.engine.next_deadline < now:
+        if line is not None and self._events:
             line.let_pass(now)
             self._look_after(line, now)
 
@@ -346,12 +312,3 @@ class LiveRun:
         if self.line is not None and not self.line.engine.has_begun:
             warnings.append("no hook was called: the warm-up was not complete when the run ended")
         return warnings
-
-
-def _raise_first(group: BaseExceptionGroup[BaseException]) -> NoReturn:
-    """Raise the first of barbot's own errors in `group`, or the group itself if there is none."""
-    ours = group.subgroup(BarbotError)
-    error: BaseException = ours if ours is not None else group
-    while isinstance(error, BaseExceptionGroup) and ours is not None:
-        error = error.exceptions[0]
-    raise error

@@ -95,7 +95,10 @@ class JournalWriter:
         self._ended = ""
         self._flush_bytes = flush_bytes
         self._flush_ns = flush_ns
-        self._options: dict[int, int] = {CompressionParameter.compression_level: level, CompressionParameter.checksum_flag: 1}
+        self._options: dict[int, int] = {
+            CompressionParameter.compression_level: level,
+            CompressionParameter.checksum_flag: 1,
+        }
         self._digest = FIRST_DIGEST
         self._records = 0
         self._header = bytearray(_ENCODER.encode(header) + b"\n")
@@ -103,6 +106,11 @@ class JournalWriter:
         self._pending = bytearray()
         self._pending_ts = now
         self._due: int | None = now + flush_ns
+
+    @property
+    def is_open(self) -> bool:
+        """Whether records can be added: it was not ended, and could be written to so far."""
+        return not self._ended
 
     def frame(self, now: int, connection: str, direction: Direction, payload: str | bytes) -> None:
         """Record a frame as it came in or went out."""

@@ -1,0 +1,110 @@
+"""What live runs and recordings do before the first connection: adapters, the venues' clocks and symbols. Floor 4."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from threading import Event
+from typing import Final, NoReturn, TypeVar
+
+import anyio
+
+from barbot.errors import BarbotError, ConfigError, VenueError
+from barbot.model.instrument import FeedId
+from barbot.providers.base import Adapter, find_provider
+from barbot.run.supervisor import Supervisor
+from barbot.timing.clock import VenueClock
+from barbot.wire.proxy import proxy_for
+
+LOOK_S: Final = 0.1
+"""How often, in wall time, it is looked whether to stop: a signal handler may only set a thread's event."""
+
+T = TypeVar("T")
+
+
+def make_adapters(
+    feeds: Sequence[str], *, venues: Mapping[str, Mapping[str, object]], endpoints: Mapping[str, str]
+) -> list[Adapter]:
+    """Return an adapter for each provider of `feeds`, in the order in which they are first named.
+
+    Raises:
+        ConfigError: no such provider, there is no live venue behind it, or a setting is wrong.
+    """
+    by_provider: dict[str, list[str]] = {}
+    for feed in feeds:
+        by_provider.setdefault(FeedId.parse(feed).provider, []).append(feed)
+    return [
+        make_adapter(name, own, settings=venues.get(name, {}), endpoint=endpoints.get(name, ""))
+        for name, own in by_provider.items()
+    ]
+
+
+def make_adapter(name: str, feeds: Sequence[str], *, settings: Mapping[str, object], endpoint: str) -> Adapter:
+    """Return the adapter of the provider called `name` for `feeds`.
+
+    Raises:
+        ConfigError: no such provider, there is no live venue behind it, or a setting is wrong.
+    """
+    provider = find_provider(name)
+    if provider.make_adapter is None:
+        raise ConfigError(
+            f"there is no live venue behind {name!r}", where="feeds", remedy="Give a recorded one: --feed FILE"
+        )
+    return provider.make_adapter(settings, tuple(feeds), endpoint)
+
+
+def proxy_of(adapters: Sequence[Adapter], environment: Mapping[str, str]) -> str | None:
+    """Return the proxy through which the venues' HTTP interfaces are asked, None for a direct way."""
+    addresses = [fetch.url for adapter in adapters for fetch in adapter.startup()]
+    return next((proxy for url in addresses if (proxy := proxy_for(url, environment))), None)
+
+
+async def ask_venues(adapters: Sequence[Adapter], asker: Supervisor, clock: VenueClock) -> None:
+    """Ask the venues for their clocks and symbols; set `clock` by the venue's, where there is but one that tells it.
+
+    Raises:
+        ConfigError: a symbol that a venue does not have.
+        VenueError: a venue gave no answer that can be used.
+    """
+    for adapter in adapters:
+        for fetch in adapter.startup():
+            adapter.receive_startup(fetch, await asker.fetched(adapter, fetch))
+    clocks = [adapter.clock for adapter in adapters]
+    if len(clocks) == 1 and clocks[0] is not None:
+        clock.shift(clocks[0].ns)
+
+
+async def unless_stopped(stop: Event, ask: Callable[[], Awaitable[T]]) -> T:
+    """Return what `ask` returns.
+
+    Raises:
+        VenueError: `stop` was set before it did.
+    """
+    answers: list[T] = []
+    try:
+        async with anyio.create_task_group() as tasks:
+
+            async def watch() -> None:
+                while not stop.is_set():  # noqa: ASYNC110 - a thread's event: a signal handler may set no other
+                    await anyio.sleep(LOOK_S)
+                tasks.cancel_scope.cancel()
+
+            tasks.start_soon(watch)
+            answers.append(await ask())
+            tasks.cancel_scope.cancel()
+    except BaseExceptionGroup as group:
+        raise_first(group)
+    if not answers:
+        raise VenueError("stopped before the venue had answered; nothing was recorded")
+    return answers[0]
+
+
+def raise_first(group: BaseExceptionGroup[BaseException]) -> NoReturn:
+    """Raise the first of barbot's own errors in `group`, or a Ctrl-C, or the group itself if there is neither."""
+    for kind in (KeyboardInterrupt, BarbotError):
+        found = group.subgroup(kind)
+        if found is not None:
+            error: BaseException = found
+            while isinstance(error, BaseExceptionGroup):
+                error = error.exceptions[0]
+            raise error from None
+    raise group
