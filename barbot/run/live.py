@@ -7,6 +7,7 @@ the same callbacks; timers fire at their own times here as there.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from threading import Event
 from typing import Final
@@ -21,20 +22,25 @@ from barbot.core.strategy import hooks_of
 from barbot.errors import ConfigError
 from barbot.model.instrument import FeedId, Instrument
 from barbot.model.market import MarketEvent
-from barbot.providers.base import Adapter, ConnectionPlan, Problem, find_provider
+from barbot.providers.base import NEVER, Adapter, ConnectionPlan, Problem, find_provider
+from barbot.run.asking import Asker
 from barbot.run.line import Line, run_id_of
+from barbot.run.network import Internet, Network
 from barbot.run.outcome import RunOutcome, outcome_of
 from barbot.run.plan import RunPlan
 from barbot.run.sources import derived_spec, plan_feeds, price_sources, provider_spec
-from barbot.run.startup import LOOK_S, ask_venues, make_adapters, proxy_of, raise_first, unless_stopped
-from barbot.run.supervisor import Supervisor
+from barbot.run.startup import LOOK_S, ask_venues, make_adapters, raise_first, unless_stopped
+from barbot.run.supervisor import FLUSH_S, Supervisor
 from barbot.run.trail import Listener
-from barbot.timing.clock import VenueClock, stopwatch
-from barbot.wire.http import HttpClient
+from barbot.timing.clock import PacedClock, VenueClock, stopwatch
+from barbot.timing.interval import SECOND
 from barbot.wire.journal import Header
 from barbot.wire.journal_write import JournalWriter, open_writer
 
 JOURNAL: Final = "journal.jsonl.zst"
+
+KEPT_S: Final = 1.0
+"""What is older than this, in wall time, survives a kill."""
 
 
 class FeedStatus(msgspec.Struct, frozen=True):
@@ -129,22 +135,30 @@ class LiveRun:
         environment: Mapping[str, str],
         listener: Listener | None = None,
         tell: Callable[[Problem], None],
+        clock: PacedClock | None = None,
+        network: AbstractAsyncContextManager[Network] | None = None,
+        look_s: float = LOOK_S,
     ) -> None:
         """Make the adapters; nothing is dialled yet. `tell` is shown what the venues complain of.
+
+        `clock` and `network` take the place of the machine's own; every `look_s` of wall time it is looked whether
+        to stop.
 
         Raises:
             ConfigError: strategy, feeds and settings do not go together.
         """
         self.plan = plan
         self.market = LiveMarket(plan)
-        self.clock = VenueClock(speed=plan.speed or 1.0)
+        self.clock = clock or VenueClock(speed=plan.speed or 1.0)
         self.line: Line | None = None
         self.supervisor: Supervisor | None = None
-        self._environment = environment
+        self._network = network or Internet(environment)
+        self._look_s = look_s
+        self._keep_at = 0
         self._listener = listener
         self._tell = tell
         self._asked: list[HistoryAsked] = []
-        self._first = self._now = self._end = 0
+        self._first = self._now = 0
         self._events = 0
 
     def run(
@@ -156,21 +170,23 @@ class LiveRun:
             StrategyError: a hook raised. What was done until then is on disk.
             VenueError, ConfigError: a venue refuses what is asked of it.
         """
-        return anyio.run(self._run, stop or Event(), show, backend=backend)
+        return anyio.run(self.serve, stop or Event(), show, backend=backend)
 
-    async def _run(self, stop: Event, show: Callable[[LiveStatus], None] | None) -> RunOutcome:
+    async def serve(self, stop: Event, show: Callable[[LiveStatus], None] | None = None) -> RunOutcome:
+        """Do what `run` does, in an event loop that runs already."""
         started = stopwatch()
-        async with HttpClient(proxy=proxy_of(self.market.adapters, self._environment)) as http:
-            plans = await unless_stopped(stop, lambda: self._prepare(http))
+        async with self._network as network:
+            asker = Asker(network, self.clock)
+            plans = await unless_stopped(stop, lambda: self._prepare(asker))
             line = self.line = Line(self.plan, self.market, clock=self.clock, listener=self._hear, timer=stopwatch)
-            journal = self._open_journal(line.folder)
+            journal: JournalWriter | None = None
             try:
-                await self._serve(plans, http, journal, stop, show)
-                self._finish(line)
+                journal = self._open_journal(line.folder)
+                self.supervisor = Supervisor(self.clock, network, journal, self, asker=asker)
+                await self._until_stopped(self.supervisor, plans, stop, show)
+                self._finish(line, self.supervisor)
             finally:
-                line.trail.close()
-                if journal is not None and journal.is_open:
-                    journal.seal(self._end or self.clock.now())
+                self._close(line, journal)
         return outcome_of(
             line,
             ts_first=self._first,
@@ -181,10 +197,8 @@ class LiveRun:
             interrupted=stop.is_set(),
         )
 
-    async def _prepare(self, http: HttpClient) -> list[tuple[Adapter, ConnectionPlan]]:
+    async def _prepare(self, asker: Asker) -> list[tuple[Adapter, ConnectionPlan]]:
         """Ask the venues for clocks and symbols; return what is to be connected."""
-        asker = Supervisor(self.market.adapters, self.clock, None, self, environment=self._environment)
-        asker.use(http)
         await ask_venues(self.market.adapters, asker, self.clock)
         self.market.settle()
         hooks = hooks_of(self.plan.strategy)
@@ -206,36 +220,41 @@ class LiveRun:
             instruments=tuple(self.market.instruments.values()),
             made_by=f"barbot run {self.plan.strategy.__name__}",
         )
-        return open_writer(folder / JOURNAL, header, now=self.clock.now())
+        flush_ns = round(FLUSH_S * SECOND * self.clock.speed)
+        return open_writer(folder / JOURNAL, header, now=self.clock.now(), flush_ns=flush_ns)
 
-    async def _serve(
+    async def _until_stopped(
         self,
+        supervisor: Supervisor,
         plans: Sequence[tuple[Adapter, ConnectionPlan]],
-        http: HttpClient,
-        journal: JournalWriter | None,
         stop: Event,
         show: Callable[[LiveStatus], None] | None,
     ) -> None:
-        self.supervisor = Supervisor(self.market.adapters, self.clock, journal, self, environment=self._environment)
         try:
             async with anyio.create_task_group() as tasks:
-                tasks.start_soon(self.supervisor.run, plans, http)
+                tasks.start_soon(supervisor.run, plans)
                 with anyio.move_on_after(self.plan.run_for_s):
                     while not stop.is_set():  # a signal handler may only set a thread's event
-                        await anyio.sleep(LOOK_S)
+                        await anyio.sleep(self._look_s)
                         if show is not None:
                             show(self.status())
                 tasks.cancel_scope.cancel()
         except BaseExceptionGroup as group:
             raise_first(group)
 
-    def _finish(self, line: Line) -> None:
-        """Let time pass to the end and run `on_stop`."""
-        assert self.supervisor is not None, "a run that served has a supervisor"
-        self._end = self.supervisor.stamp()
+    def _finish(self, line: Line, supervisor: Supervisor) -> None:
+        """Run `on_stop` right after the last that was taken: what taking leave took must close no bar."""
         if self._events:
-            self._now = self._end
-            line.finish(self._end)
+            self._now = supervisor.last + 1
+            line.finish(self._now)
+
+    def _close(self, line: Line, journal: JournalWriter | None) -> None:
+        """End all files; the journal is sealed unless it could not be written to."""
+        try:
+            if journal is not None and journal.is_open:
+                journal.seal(self._now if self.supervisor is None else self.supervisor.last + 1)
+        finally:
+            line.trail.close()
 
     # -- the audience -------------------------------------------------------------------------------------
 
@@ -250,25 +269,30 @@ class LiveRun:
         self._now = now
         line.step(now, events)
 
-    def let_pass(self, now: int) -> None:
-        """Let the deadlines before `now` fire, each at its own time, and look after what was done until now."""
+    def let_pass(self, now: int) -> int:
+        """Let the deadlines before `now` fire, each at its own time; return the next one."""
         line = self.line
-        if line is not None and self._events:
-            line.let_pass(now)
-            self._look_after(line, now)
+        if line is None or not self._events:
+            return NEVER
+        line.let_pass(now)
+        self._look_after(line, now)
+        return line.engine.next_deadline
 
     def tell(self, problem: Problem) -> None:
         """Pass on what a venue complained of."""
         self._tell(problem)
 
     def _look_after(self, line: Line, now: int) -> None:
-        """Drain what the engine did, and ask for the history that it wants."""
+        """Drain what the engine did, make it safe now and then, and ask for the history that it wants."""
         if line.desk.audit or line.desk.curve:
             line.trail.drain()
         if self._asked and self.supervisor is not None:
             asked, self._asked = self._asked, []
             for ask in asked:
                 self.supervisor.ask_history(ask.feed, ask.ts_from, ask.ts_to, now)
+        if now >= self._keep_at:
+            self._keep_at = now + round(KEPT_S * SECOND * self.clock.speed)
+            line.trail.flush()
 
     def _hear(self, records: Sequence[AuditRecord]) -> None:
         self._asked += [record for record in records if isinstance(record, HistoryAsked)]

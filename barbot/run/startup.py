@@ -11,9 +11,8 @@ import anyio
 from barbot.errors import BarbotError, ConfigError, VenueError
 from barbot.model.instrument import FeedId
 from barbot.providers.base import Adapter, find_provider
-from barbot.run.supervisor import Supervisor
-from barbot.timing.clock import VenueClock
-from barbot.wire.proxy import proxy_for
+from barbot.run.asking import Asker
+from barbot.timing.clock import PacedClock
 
 LOOK_S: Final = 0.1
 """How often, in wall time, it is looked whether to stop: a signal handler may only set a thread's event."""
@@ -52,13 +51,7 @@ def make_adapter(name: str, feeds: Sequence[str], *, settings: Mapping[str, obje
     return provider.make_adapter(settings, tuple(feeds), endpoint)
 
 
-def proxy_of(adapters: Sequence[Adapter], environment: Mapping[str, str]) -> str | None:
-    """Return the proxy through which the venues' HTTP interfaces are asked, None for a direct way."""
-    addresses = [fetch.url for adapter in adapters for fetch in adapter.startup()]
-    return next((proxy for url in addresses if (proxy := proxy_for(url, environment))), None)
-
-
-async def ask_venues(adapters: Sequence[Adapter], asker: Supervisor, clock: VenueClock) -> None:
+async def ask_venues(adapters: Sequence[Adapter], asker: Asker, clock: PacedClock) -> None:
     """Ask the venues for their clocks and symbols; set `clock` by the venue's, where there is but one that tells it.
 
     Raises:
@@ -67,7 +60,7 @@ async def ask_venues(adapters: Sequence[Adapter], asker: Supervisor, clock: Venu
     """
     for adapter in adapters:
         for fetch in adapter.startup():
-            adapter.receive_startup(fetch, await asker.fetched(adapter, fetch))
+            adapter.receive_startup(fetch, await asker.ask(adapter, fetch))
     clocks = [adapter.clock for adapter in adapters]
     if len(clocks) == 1 and clocks[0] is not None:
         clock.shift(clocks[0].ns)

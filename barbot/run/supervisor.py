@@ -1,39 +1,46 @@
 """Keep a run's connections up: dial, read, redial, fetch, hand over before a venue's own end. Floor 4.
 
-One task a connection plan. Whatever arrives is stamped, recorded, decoded and given on, with no `await` between
-the four. A lost connection is an event in the line, not an exception in a task: the supervisor dials again after
-a pause that doubles up to a minute. Before a connection reaches the end that its venue imposes, its successor is
-dialled, and only when that is ready the old one is closed.
+One task a connection plan, and two a connection: who reads, and who minds its deadlines. Whatever arrives is
+stamped, recorded, decoded and given on, with no `await` between the four. A lost connection is an event in the
+line, not an exception in a task: the supervisor dials again after a pause that doubles up to a minute. Before a
+connection reaches the end that its venue imposes, its successor is dialled; when that is ready, the old one is
+read for a little longer and then closed. Nothing here polls: every wait ends at a deadline or is ended.
 """
 
 from __future__ import annotations
 
-import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final, Protocol
 
 import anyio
+import anyio.lowlevel
 from anyio.abc import TaskGroup
 
 from barbot.errors import DecodeError, LinkLost, ProviderError, VenueError
-from barbot.model.market import Connected, Disconnected, MarketEvent
-from barbot.providers.base import Adapter, Answer, ConnectionPlan, Dial, Effect, Fetch, Problem, VenueConnection
-from barbot.providers.limits import RateLimiter
-from barbot.timing.clock import VenueClock
+from barbot.model.market import Connected, Disconnected, HistoryBars, MarketEvent
+from barbot.providers.base import NEVER, Adapter, ConnectionPlan, Effect, Fetch, Problem, VenueConnection
+from barbot.run.asking import Asker, pause, pause_s
+from barbot.run.network import Network
+from barbot.timing.clock import PacedClock
 from barbot.timing.interval import SECOND
-from barbot.wire.http import HttpClient
 from barbot.wire.journal import FetchedBinary, FetchedText
 from barbot.wire.journal_write import JournalWriter, without_secrets
 from barbot.wire.link import Frame, Link
-from barbot.wire.proxy import proxy_for
-from barbot.wire.tcp import connect_tcp
-from barbot.wire.websocket import connect_websocket
 
-FIRST_PAUSE_S: Final = 0.5
-LONGEST_PAUSE_S: Final = 60.0
 CLOSE_TIMEOUT_S: Final = 2.0
-TICK_S: Final = 0.05
-"""How long, in wall time, a deadline may be overslept: it still fires at its own time."""
+LOOK_S: Final = 1.0
+"""How long, in wall time, the line is left alone at most while nothing arrives and no deadline comes."""
+FLUSH_S: Final = 0.1
+"""How old, in wall time, a record may be that is not on the disk."""
+STEADY_S: Final = 60.0
+"""Who loses a connection that was up for less goes on doubling his pauses."""
+OVERLAP_S: Final = 5.0
+"""How long an old connection is read after its successor is up: what was sent before that is still under way."""
+SLEPT_S: Final = 5.0
+"""A machine whose clocks drift apart by more was asleep."""
+_LONGEST_WAIT_S: Final = 3_600.0
+_FINAL: Final = ("400", "404")
+"""Answers to a dial after which the next one would be the same."""
 
 
 class Audience(Protocol):
@@ -42,8 +49,8 @@ class Audience(Protocol):
     def take(self, now: int, events: Sequence[MarketEvent]) -> None:
         """Take the events of one record, in order; called for records without events too."""
 
-    def let_pass(self, now: int) -> None:
-        """Let time pass up to `now`."""
+    def let_pass(self, now: int) -> int:
+        """Let time pass up to `now`, and do what can wait until a whole read was taken; return the next deadline."""
 
     def tell(self, problem: Problem) -> None:
         """Take what people should know."""
@@ -52,16 +59,29 @@ class Audience(Protocol):
 class Session:
     """One connection while it lives."""
 
-    def __init__(self, adapter: Adapter, plan: ConnectionPlan, connection: VenueConnection, link: Link) -> None:
-        """Hold a connection and its link, both up."""
+    def __init__(
+        self, adapter: Adapter, plan: ConnectionPlan, connection: VenueConnection, link: Link, url: str
+    ) -> None:
+        """Hold a connection and its link, which is up."""
         self.adapter = adapter
         self.plan = plan
         self.connection = connection
         self.link = link
-        self.ready = anyio.Event()
-        self.ended = anyio.Event()
-        self.scope = anyio.CancelScope()
+        self.url = url
         self.reason = ""
+        self.began = 0
+        self.settled = anyio.Event()
+        """Set when it is ready, or over before it was."""
+        self.ended = anyio.Event()
+        self.roused = anyio.Event()
+        self.wakes_at = NEVER
+        self.scope = anyio.CancelScope()
+        self.tasks: TaskGroup | None = None
+
+    def cut(self, reason: str) -> None:
+        """End it; the first reason counts."""
+        self.reason = self.reason or reason
+        self.scope.cancel()
 
 
 class Supervisor:
@@ -69,309 +89,336 @@ class Supervisor:
 
     def __init__(
         self,
-        adapters: Sequence[Adapter],
-        clock: VenueClock,
+        clock: PacedClock,
+        network: Network,
         journal: JournalWriter | None,
         audience: Audience,
         *,
-        environment: Mapping[str, str],
-        limiters: Mapping[str, RateLimiter] | None = None,
+        asker: Asker | None = None,
     ) -> None:
-        """Serve `audience`; `environment` may name proxies."""
-        self.adapters = adapters
+        """Serve `audience` and record into `journal`; `asker` is the one that made the startup fetches."""
         self.sessions: dict[str, Session] = {}
         self.reconnects = 0
+        """How often a connection that was up was lost."""
         self.undecodable = 0
         self.frames = 0
         self._clock = clock
+        self._network = network
         self._journal = journal
         self._audience = audience
-        self._environment = environment
+        self._asker = asker or Asker(network, clock)
         self._last = 0
         self._numbers: dict[str, int] = {}
-        self._limiters = dict(limiters or {})
         self._tasks: TaskGroup | None = None
-        self._http: HttpClient | None = None
         self._failure: ProviderError | None = None
+        self._roused = anyio.Event()
+        self._wakes_at = NEVER
+        self._flush_ns = round(FLUSH_S * SECOND * clock.speed)
+
+    @property
+    def last(self) -> int:
+        """The newest stamp: what is to happen after all that arrived happens later than that."""
+        return self._last
 
     def stamp(self) -> int:
         """Return the time of what has just arrived: the clock's, and later than any stamp before."""
-        self._last = max(self._clock.now(), self._last + 1)
-        return self._last
+        now, last = self._clock.now(), self._last
+        self._last = now = now if now > last else last + 1
+        return now
 
-    def use(self, http: HttpClient) -> None:
-        """Fetch through `http` from now on."""
-        self._http = http
+    def record_to(self, journal: JournalWriter) -> list[tuple[tuple[str, ...], int]]:
+        """Record into `journal` from now on, which begins with the connections that are up.
+
+        Return the feeds of each that is ready, and the stamp at which a reader of the journal finds it so.
+        """
+        self._journal = journal
+        up = [session for session in self.sessions.values() if not session.scope.cancel_called]
+        return [(session.plan.feeds, ts) for session in up if (ts := self._repeat(session, journal)) is not None]
+
+    def _repeat(self, session: Session, journal: JournalWriter) -> int | None:
+        """Record what made `session` what it is; return when a reader finds it ready, None if it is not yet."""
+        connection, provider = session.connection, session.adapter.provider
+        ready_at = self.stamp()
+        journal.connect(ready_at, connection.name, provider.name, session.plan.feeds, session.url)
+        for frame in connection.opening:
+            now = self.stamp()
+            journal.frame(now, connection.name, "in", frame)
+            ready_at = now if provider.tells_connected else ready_at
+        return ready_at if connection.is_ready else None
 
     # -- the run ------------------------------------------------------------------------------------------
 
-    async def run(self, plans: Sequence[tuple[Adapter, ConnectionPlan]], http: HttpClient) -> None:
+    async def run(self, plans: Sequence[tuple[Adapter, ConnectionPlan]]) -> None:
         """Keep the connections of `plans` until cancelled.
 
         Raises:
             VenueError: a venue says that dialling again would not help.
         """
-        self.use(http)
         async with anyio.create_task_group() as tasks:
             self._tasks = tasks
-            tasks.start_soon(self._tick)
+            tasks.start_soon(self._watch_time)
             for adapter, plan in plans:
                 tasks.start_soon(self._keep, adapter, plan)
         if self._failure is not None:
             raise self._failure
 
-    async def close(self) -> None:
-        """Take leave on every link that is up; what still arrives is not looked at."""
-        async with anyio.create_task_group() as tasks:
-            for session in self.sessions.values():
-                tasks.start_soon(session.link.close, CLOSE_TIMEOUT_S)
-
     def ask_history(self, feed: str, ts_from: int, ts_to: int, now: int) -> None:
-        """Ask the connection that serves `feed` for its history."""
-        for session in reversed(self.sessions.values()):
-            if feed in session.plan.feeds:
-                session.connection.ask_history(feed, ts_from, ts_to, now)
-                return
+        """Ask the newest connection that serves `feed`, if possible one that is ready, for its history."""
+        serving = [session for session in self.sessions.values() if feed in session.connection.feeds]
+        if serving:
+            session = max(serving, key=lambda each: (each.connection.is_ready, each.began))
+            session.connection.ask_history(feed, ts_from, ts_to, now)
+            session.roused.set()
 
     def _fail(self, error: ProviderError) -> None:
         self._failure = self._failure or error
         if self._tasks is not None:
             self._tasks.cancel_scope.cancel()
 
-    async def _tick(self) -> None:
-        """Let deadlines pass that nothing overtakes."""
+    async def _watch_time(self) -> None:
+        """Let deadlines pass that nothing overtakes, and have flushed what was recorded."""
         while True:
-            await anyio.sleep(TICK_S)
+            await self._notice_sleep()
+            self._roused = anyio.Event()
             now = self.stamp()
-            self._audience.let_pass(now)
-            for session in list(self.sessions.values()):
-                if session.connection.next_deadline() <= now:
-                    try:
-                        session.connection.handle_deadline(now)
-                    except LinkLost as error:
-                        self._cut(session, str(error))
-                await self._send(session)
+            due = self._audience.let_pass(now)
             if self._journal is not None:
-                self._journal.tick(now)
+                flush_at = self._journal.tick(now)
+                due = due if flush_at is None else min(due, flush_at)
+            self._wakes_at = due
+            with anyio.move_on_after(min(self._seconds_to(due + 1), LOOK_S)):  # a deadline fires once it lies behind
+                await self._roused.wait()
 
-    def _cut(self, session: Session, reason: str) -> None:
-        session.reason = session.reason or reason
-        session.scope.cancel()
+    async def _notice_sleep(self) -> None:
+        """Drop every connection if the machine has slept: what is in their sockets is old, what came later is lost."""
+        slept_s = self._clock.slept_ns() / SECOND
+        if slept_s > SLEPT_S:
+            sessions = list(self.sessions.values())
+            for session in sessions:
+                session.cut(f"this machine slept for {slept_s:.0f} s")
+            for session in sessions:
+                await session.ended.wait()
+            self._clock.catch_up()
+
+    def _rouse(self, due: int) -> None:
+        """Have the time looked at earlier than planned if something is due before, or was recorded."""
+        if self._journal is not None:
+            due = min(due, self._last + self._flush_ns)
+        if due < self._wakes_at:
+            self._wakes_at = due
+            self._roused.set()
+
+    def _seconds_to(self, ts: int) -> float:
+        """Return how long, in wall time, to wait for `ts`, up to an hour."""
+        seconds = (ts - self._clock.now()) / SECOND / self._clock.speed
+        return min(max(seconds, 0.0), _LONGEST_WAIT_S)
 
     # -- one plan -----------------------------------------------------------------------------------------
 
     async def _keep(self, adapter: Adapter, plan: ConnectionPlan) -> None:
         """Keep one plan served: redial what was lost, replace what will end."""
+        assert self._tasks is not None, "run made the task group"
         failures = 0
         old: Session | None = None
         while True:
             session = await self._open(adapter, plan, failures)
             if session is not None:
-                assert self._tasks is not None, "run made the task group"
                 self._tasks.start_soon(self._serve, session)
-                await self._settled(session)
+                await session.settled.wait()
             if session is None or session.ended.is_set():
                 failures += 1
-                self.reconnects += 1
-                await anyio.sleep(pause_s(plan.name, failures) / self._clock.speed)
+                await pause(pause_s(plan.name, failures, self._clock.now()), self._clock)
                 continue
-            failures = 0
             if old is not None:
-                self._cut(old, "its successor is up")
-            old = session
-            await self._until_end(session)
-            if session.ended.is_set():
+                self._tasks.start_soon(self._relieve, old)
                 old = None
-                failures = 1
+            await self._until_end(session)
+            was_steady = self._clock.now() - session.began > STEADY_S * SECOND
+            failures = 0 if was_steady else failures
+            if session.ended.is_set():
                 self.reconnects += 1
-                await anyio.sleep(pause_s(plan.name, failures) / self._clock.speed)
-
-    async def _settled(self, session: Session) -> None:
-        """Wait until the session is ready or has ended."""
-        async with anyio.create_task_group() as tasks:
-
-            async def wait(event: anyio.Event) -> None:
-                await event.wait()
-                tasks.cancel_scope.cancel()
-
-            tasks.start_soon(wait, session.ready)
-            tasks.start_soon(wait, session.ended)
+                failures += 1
+                await pause(pause_s(plan.name, failures, self._clock.now()), self._clock)
+            else:
+                old = session
 
     async def _until_end(self, session: Session) -> None:
         """Wait until the session has ended, or it is time for its successor."""
-        remaining_s = (session.connection.retire_at - self._clock.now()) / SECOND / self._clock.speed
-        with anyio.move_on_after(max(0.0, remaining_s)):
-            await session.ended.wait()
+        while not session.ended.is_set() and self._clock.now() < session.connection.retire_at:
+            with anyio.move_on_after(self._seconds_to(session.connection.retire_at)):
+                await session.ended.wait()
+
+    async def _relieve(self, old: Session) -> None:
+        """End a connection whose successor is up, when all that was under way on it has arrived."""
+        await pause(OVERLAP_S, self._clock)
+        old.cut("its successor is up")
 
     async def _open(self, adapter: Adapter, plan: ConnectionPlan, failures: int) -> Session | None:
         """Dial once; None if that failed, which the audience is told."""
+        await self._asker.turn_to_dial(adapter.provider)
         number = self._numbers[plan.name] = self._numbers.get(plan.name, 0) + 1
         name = f"{plan.name}#{number}"
         try:
             fetch = adapter.credentials(plan)
-            answer = await self.fetched(adapter, fetch) if fetch is not None else None
+            answer = await self._asker.ask(adapter, fetch) if fetch is not None else None
             dial = adapter.dial(plan, name, answer, self._clock.now(), attempt=failures)
-            link = await self._connect(dial)
+            link = await self._network.dial(dial)
         except VenueError as error:
-            self._tell_failure(name, error.code, str(error))
-            if not error.retryable and error.code in ("400", "404"):
+            if not error.retryable and error.code in _FINAL:
                 self._fail(error)
+            else:
+                self._note(name, error.code, str(error))
             return None
         except LinkLost as error:
-            self._tell_failure(name, "link", str(error))
+            self._note(name, "link", str(error))
             return None
-        now = self.stamp()
-        if self._journal is not None:
-            self._journal.connect(now, name, adapter.provider.name, plan.feeds, dial.url)
-        session = Session(adapter, plan, dial.connection, link)
-        self.sessions[name] = session
-        dial.connection.connection_made(now)
-        events: list[MarketEvent] = [] if adapter.provider.tells_connected else [Connected(name, now, plan.feeds)]
-        self._audience.take(now, events)
-        return session
+        return Session(adapter, plan, dial.connection, link, dial.url)
 
-    def _tell_failure(self, name: str, code: str, text: str) -> None:
+    def _note(self, name: str, code: str, text: str) -> None:
         self._audience.tell(Problem(name, self._clock.now(), Effect.NOTE, code, text))
 
-    async def _connect(self, dial: Dial) -> Link:
-        scheme, _, rest = dial.url.partition("://")
-        if scheme in ("tcp", "tls"):
-            host, _, port = rest.partition("/")[0].rpartition(":")
-            return await connect_tcp(host, int(port))
-        proxy = proxy_for(dial.url, self._environment)
-        return await connect_websocket(dial.url, headers=dial.headers, proxy=proxy)
+    # -- one connection -----------------------------------------------------------------------------------
 
     async def _serve(self, session: Session) -> None:
-        """Read until the connection ends, then tell that it has."""
+        """Read until the connection ends, and tell that it has."""
         try:
+            self._begin(session)
             with session.scope:
-                await self._read(session)
-        except LinkLost as error:
-            session.reason = session.reason or str(error)
+                async with anyio.create_task_group() as tasks:
+                    session.tasks = tasks
+                    tasks.start_soon(self._mind, session)
+                    await self._read(session)
+            self._end(session)
         finally:
-            name = session.connection.name
-            self.sessions.pop(name, None)
-            with anyio.CancelScope(shield=True):
-                await session.link.close(CLOSE_TIMEOUT_S)
+            self.sessions.pop(session.connection.name, None)
             session.ended.set()
-        now = self.stamp()
+            session.settled.set()
+            await session.link.close(CLOSE_TIMEOUT_S)
+
+    def _begin(self, session: Session) -> None:
+        connection, provider = session.connection, session.adapter.provider
+        now = session.began = self.stamp()
+        if self._journal is not None:
+            self._journal.connect(now, connection.name, provider.name, session.plan.feeds, session.url)
+        self.sessions[connection.name] = session
+        connection.connection_made(now)
+        feeds = session.plan.feeds
+        self._give(now, [] if provider.tells_connected else [Connected(connection.name, now, feeds)])
+
+    def _end(self, session: Session) -> None:
+        now, name = self.stamp(), session.connection.name
         session.connection.connection_lost(now)
         if self._journal is not None:
             self._journal.drop(now, name, session.reason)
-        self._audience.take(now, [Disconnected(name, now, session.reason)])
+        self._give(now, [Disconnected(name, now, session.reason)])
 
     async def _read(self, session: Session) -> None:
         connection, link = session.connection, session.link
         await self._send(session)
-        while True:
-            frames = await link.receive()
-            self.frames += len(frames)
-            for frame in frames:
-                self._arrive(connection, frame)
-            if connection.is_ready and not session.ready.is_set():
-                session.ready.set()
-            await self._send(session)
-            await anyio.lowlevel.checkpoint()
-
-    def _arrive(self, connection: VenueConnection, frame: Frame) -> None:
-        """Stamp, record, decode, give on."""
-        now = self.stamp()
-        if self._journal is not None:
-            self._journal.frame(now, connection.name, "in", frame)
         try:
-            events = connection.receive_frame(frame, now)
-        except DecodeError as error:
-            self.undecodable += 1
-            self._audience.tell(Problem(connection.name, now, Effect.NOTE, "undecodable", str(error)))
-            return
+            while True:
+                frames = await link.receive()
+                self._arrive(connection, frames)
+                if connection.is_ready and not session.settled.is_set():
+                    session.settled.set()
+                await self._send(session)
+        except LinkLost as error:
+            session.cut(str(error))
+
+    async def _mind(self, session: Session) -> None:
+        """Call the connection at its deadlines."""
+        connection = session.connection
+        while True:
+            session.roused = anyio.Event()
+            session.wakes_at = connection.next_deadline()
+            with anyio.move_on_after(self._seconds_to(session.wakes_at)):
+                await session.roused.wait()
+            await anyio.lowlevel.checkpoint()  # what has arrived goes before a deadline
+            now = self.stamp()
+            if now >= connection.next_deadline():
+                try:
+                    connection.handle_deadline(now)
+                except LinkLost as error:
+                    session.cut(str(error))
+            await self._send(session)
+
+    def _arrive(self, connection: VenueConnection, frames: Sequence[Frame]) -> None:
+        """Stamp, record, decode and give on what one read brought: it was all there at the time of the read."""
+        now = self.stamp()
+        self._last = now + len(frames) - 1
+        self.frames += len(frames)
+        receive, take, journal = connection.receive_frame, self._audience.take, self._journal
+        for ts, frame in enumerate(frames, now):
+            if journal is not None:
+                journal.frame(ts, connection.name, "in", frame)
+            try:
+                events = receive(frame, ts)
+            except DecodeError as error:
+                self._skip(connection.name, ts, error)
+            else:
+                take(ts, events)
+        self._rouse(self._audience.let_pass(self._last))
+
+    def _skip(self, name: str, now: int, error: DecodeError) -> None:
+        """Count what cannot be read; tell of the 1st, 2nd, 4th, 8th ... alone, for a venue may send nothing else."""
+        self.undecodable += 1
+        if self.undecodable & (self.undecodable - 1) == 0:
+            text = str(error) if self.undecodable == 1 else f"{error} ({self.undecodable} such messages by now)"
+            self._audience.tell(Problem(name, now, Effect.NOTE, "undecodable", text))
+
+    def _give(self, now: int, events: Sequence[MarketEvent]) -> None:
         self._audience.take(now, events)
+        self._rouse(self._audience.let_pass(now))
 
     async def _send(self, session: Session) -> None:
         """Send, fetch and tell what the connection wants sent, fetched and told."""
         connection = session.connection
-        for problem in connection.problems:
-            self._audience.tell(problem)
-            if problem.effect is Effect.STOP:
-                self._fail(VenueError(problem.text, code=problem.code))
-            elif problem.effect is Effect.DROP:
-                self._cut(session, problem.text)
-        connection.problems.clear()
+        if connection.problems:
+            self._tell(session)
         frames = connection.frames_to_send()
-        if frames:
-            if self._journal is not None:
-                now = self.stamp()
-                for frame in frames:
-                    self._journal.frame(now, connection.name, "out", frame)
-            try:
-                await session.link.send(frames)
-            except LinkLost as error:
-                self._cut(session, str(error))
         for fetch in connection.fetches_to_make():
-            assert self._tasks is not None, "run made the task group"
-            self._tasks.start_soon(self._fetch_for, session, fetch)
+            assert session.tasks is not None, "a connection is sent for while it is served"
+            session.tasks.start_soon(self._fetch_for, session, fetch)
+        if connection.next_deadline() < session.wakes_at:
+            session.roused.set()
+        if not frames:
+            return
+        if self._journal is not None:
+            now = self.stamp()
+            for frame in frames:
+                self._journal.frame(now, connection.name, "out", frame)
+            self._rouse(NEVER)
+        try:
+            await session.link.send(frames)
+        except LinkLost as error:
+            session.cut(str(error))
 
-    # -- fetching -----------------------------------------------------------------------------------------
+    def _tell(self, session: Session) -> None:
+        problems, session.connection.problems = session.connection.problems, []
+        for problem in problems:
+            if problem.effect is Effect.STOP:  # raised, which is how it is told
+                self._fail(VenueError(problem.text, code=problem.code))
+                continue
+            self._audience.tell(problem)
+            if problem.effect is Effect.DROP:
+                session.cut(problem.text)
 
     async def _fetch_for(self, session: Session, fetch: Fetch) -> None:
-        """Fetch for a connection; the answer is recorded and decoded like a frame, unless it came too late."""
-        answer = await self.fetched(session.adapter, fetch)
-        connection = session.connection
-        if session.ended.is_set() or connection.name not in self.sessions:
-            return
-        now = self.stamp()
-        url = without_secrets(fetch.url)
-        record = (
-            FetchedText(now, connection.name, fetch.method, url, answer.status, answer.body)
-            if isinstance(answer.body, str)
-            else FetchedBinary(now, connection.name, fetch.method, url, answer.status, answer.body)
-        )
+        """Fetch for a connection; the answer is recorded and decoded like a frame. It ends with the connection."""
+        answer = await self._asker.ask(session.adapter, fetch)
+        connection, now = session.connection, self.stamp()
         if self._journal is not None:
             self._journal.fetched(now, connection.name, fetch.method, fetch.url, answer.status, answer.body)
+        head = (now, connection.name, fetch.method, without_secrets(fetch.url), answer.status)
+        body = answer.body
         try:
+            record = FetchedText(*head, body) if isinstance(body, str) else FetchedBinary(*head, body)
             events = connection.receive_fetched(record, now)
         except DecodeError as error:
-            self.undecodable += 1
-            self._audience.tell(Problem(connection.name, now, Effect.NOTE, "undecodable", str(error)))
+            self._skip(connection.name, now, error)
             events = []
-        self._audience.take(now, events)
+        for event in events:
+            if isinstance(event, HistoryBars) and event.error:
+                self._note(connection.name, "history", f"no history of {event.feed}: {event.error}")
+        self._give(now, events)
         await self._send(session)
-
-    async def fetched(self, adapter: Adapter, fetch: Fetch) -> Answer:
-        """Fetch within the provider's limit, again where the adapter advises it; what never came has status 0."""
-        while True:
-            await self._wait_for_turn(adapter)
-            answer = await self._fetch_once(fetch)
-            after_s = adapter.retry_after(fetch, answer)
-            if after_s is None:
-                return answer
-            await anyio.sleep(after_s / self._clock.speed)
-
-    async def _wait_for_turn(self, adapter: Adapter) -> None:
-        limit = adapter.provider.fetch_limit
-        if limit is None:
-            return
-        limiter = self._limiters.setdefault(adapter.provider.name, RateLimiter(limit))
-        turn = max(limiter.free_at(now := self._clock.now()), now)
-        limiter.take(turn)
-        await anyio.sleep((turn - now) / SECOND / self._clock.speed)
-
-    async def _fetch_once(self, fetch: Fetch) -> Answer:
-        assert self._http is not None, "a supervisor fetches through the client that it was given"
-        sent = self._clock.now()
-        try:
-            found = await self._http.fetch(fetch)
-        except (LinkLost, DecodeError) as error:
-            return Answer(status=0, body=str(error), ts_sent=sent, ts_recv=self._clock.now())
-        return Answer(
-            status=found.status, body=found.body, headers=found.headers, ts_sent=sent, ts_recv=self._clock.now()
-        )
-
-
-def pause_s(name: str, failures: int) -> float:
-    """Return how long to wait before the next dial: doubling, capped, and spread so that plans do not dial at once.
-
-    The spread comes from the plan's name, so that a run is the same each time.
-    """
-    longest: float = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * float(2 ** min(failures - 1, 10)))
-    spread = zlib.crc32(f"{name}/{failures}".encode()) / 2**32
-    return longest * (0.5 + spread / 2)
