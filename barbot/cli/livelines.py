@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TextIO
 
 from barbot import log
+from barbot.core.audit import Seen
+from barbot.model.market import Connected, Disconnected
 from barbot.providers.base import Problem
 from barbot.run.trail import Listener
 
@@ -25,6 +27,10 @@ class LiveLog:
     def listener(self) -> Listener:
         """What a driver shows its audit records to."""
         return self._audit.take
+
+    def saw(self, event: Connected | Disconnected) -> None:
+        """Write that a connection is up, or ended."""
+        self._audit.take([Seen(event)])
 
     def tell(self, problem: Problem) -> None:
         """Write what a venue complained of; the same within a minute is counted instead."""

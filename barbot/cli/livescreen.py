@@ -92,10 +92,13 @@ def status_table(status: LiveStatus, title: str, seconds: float, *, height: int,
 def _head(status: LiveStatus, title: str, seconds: float) -> ConsoleRenderable:
     from rich.text import Text
 
-    up = f"{int(seconds) // 3600}:{int(seconds) // 60 % 60:02d}:{int(seconds) % 60:02d}"
-    return Text.assemble(
-        (title, "bold"), f"  {moment(status.now)} UTC  running {up}", no_wrap=True, overflow="ellipsis"
-    )
+    text = f"  {moment(status.now)} UTC  running {duration(seconds)}"
+    return Text.assemble((title, "bold"), text, no_wrap=True, overflow="ellipsis")
+
+
+def duration(seconds: float) -> str:
+    """Print how long something took: 0:01:30."""
+    return f"{int(seconds) // 3600}:{int(seconds) // 60 % 60:02d}:{int(seconds) % 60:02d}"
 
 
 def _feeds(feeds: list[FeedStatus], now: int, width: int) -> Table:
