@@ -141,8 +141,8 @@ class LiveRun:
     ) -> None:
         """Make the adapters; nothing is dialled yet. `tell` is shown what the venues complain of.
 
-        `clock` and `network` take the place of the machine's own; every `look_s` of wall time it is looked whether
-        to stop.
+        `clock` and `network` take the place of the machine's own; every `look_s` of wall time, if nothing else is
+        due, it is looked whether to stop.
 
         Raises:
             ConfigError: strategy, feeds and settings do not go together.
@@ -182,7 +182,7 @@ class LiveRun:
             journal: JournalWriter | None = None
             try:
                 journal = self._open_journal(line.folder)
-                self.supervisor = Supervisor(self.clock, network, journal, self, asker=asker)
+                self.supervisor = Supervisor(self.clock, network, journal, self, asker=asker, look_s=self._look_s)
                 await self._until_stopped(self.supervisor, plans, stop, show)
                 self._finish(line, self.supervisor)
             finally:

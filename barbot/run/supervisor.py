@@ -95,6 +95,7 @@ class Supervisor:
         audience: Audience,
         *,
         asker: Asker | None = None,
+        look_s: float = LOOK_S,
     ) -> None:
         """Serve `audience` and record into `journal`; `asker` is the one that made the startup fetches."""
         self.sessions: dict[str, Session] = {}
@@ -107,6 +108,7 @@ class Supervisor:
         self._journal = journal
         self._audience = audience
         self._asker = asker or Asker(network, clock)
+        self._look_s = look_s
         self._last = 0
         self._numbers: dict[str, int] = {}
         self._tasks: TaskGroup | None = None
@@ -186,7 +188,7 @@ class Supervisor:
                 flush_at = self._journal.tick(now)
                 due = due if flush_at is None else min(due, flush_at)
             self._wakes_at = due
-            with anyio.move_on_after(min(self._seconds_to(due + 1), LOOK_S)):  # a deadline fires once it lies behind
+            with anyio.move_on_after(min(self._seconds_to(due + 1), self._look_s)):  # a deadline fires once it lies behind
                 await self._roused.wait()
 
     async def _notice_sleep(self) -> None:
@@ -347,10 +349,10 @@ class Supervisor:
         now = self.stamp()
         self._last = now + len(frames) - 1
         self.frames += len(frames)
-        receive, take, journal = connection.receive_frame, self._audience.take, self._journal
+        if self._journal is not None:
+            self._journal.frames(now, connection.name, "in", frames)
+        receive, take = connection.receive_frame, self._audience.take
         for ts, frame in enumerate(frames, now):
-            if journal is not None:
-                journal.frame(ts, connection.name, "in", frame)
             try:
                 events = receive(frame, ts)
             except DecodeError as error:
