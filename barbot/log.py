@@ -29,6 +29,7 @@ from barbot.timing.interval import MINUTE
 
 _OK: Final = Quality.OK
 _MOST_TOPICS: Final = 1_000
+_PAD_EVENT: Final = 12
 
 LEVELS: Final = {
     "debug": logging.DEBUG,
@@ -130,8 +131,17 @@ def _renderer(out: TextIO) -> list[Processor]:
     if out.isatty():
         colours = sys.platform != "win32"  # structlog needs one more package for them there
         plain = structlog.dev.plain_traceback
-        return [structlog.dev.ConsoleRenderer(colors=colours, exception_formatter=plain, timestamp_key="at")]
+        console = structlog.dev.ConsoleRenderer(
+            _PAD_EVENT, colors=colours, exception_formatter=plain, timestamp_key="at", sort_keys=False
+        )
+        return [_shorten, console]
     return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(serializer=_to_json)]
+
+
+def _shorten(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Write times to the second and amounts without their type: a terminal has 80 columns."""
+    event["at"] = str(event["at"])[:19].replace("T", " ")
+    return {name: f"{value:f}" if isinstance(value, Decimal) else value for name, value in event.items()}
 
 
 def _to_json(event: EventDict, **_unused: object) -> str:
