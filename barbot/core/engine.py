@@ -383,8 +383,11 @@ class Engine:
         if tracker is None:
             self._unknown_id(update.feed, update)
             return
-        if tracker.connection is not None:
-            self._arrived(tracker.connection)
+        connection = tracker.connection
+        if connection is not None:
+            connection.last_arrival = self.now
+            if connection.waiting:
+                self._arrived(connection)
         tracker.update(update, self.now)
 
     def _trade(self, trade: Trade) -> None:

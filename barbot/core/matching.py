@@ -130,8 +130,14 @@ class Seen:
 
     def watch(self, state: Bar | BarUpdate, now: int) -> None:
         """Remember `state` if it is of the market as it is: sound, and no correction of an older bar."""
-        if not self.outdates(state) and is_sound(state):
-            self.take(state, now)
+        ts_open = state.ts_open  # `outdates`, `is_sound` and `take` written out: every live update comes here
+        if ts_open < self.ts_open or (ts_open == self.ts_open and self.is_closed):
+            return
+        low, high, close, volume = state.low, state.high, state.close, state.volume
+        if -inf < low <= state.open <= high < inf and low <= close <= high and 0.0 <= volume < inf:
+            self.ts_open, self.ts = ts_open, now
+            self.high, self.low, self.close = high, low, close
+            self.volume, self.is_closed = volume, state.is_closed
 
     def outdates(self, state: Bar | BarUpdate) -> bool:
         """Whether `state` is of an older bar, or of this one after its close: a correction, not the market."""

@@ -172,6 +172,12 @@ class PaperVenue:
         Call it before the engine steps over the same event, and apply the reports before that step.
         """
         reports: list[ExecutionReport] = []
+        if event.__class__ is BarUpdate and self._is_watching and not self._pending and now < self._sweep_at:
+            desk = self._by_feed.get(event.feed)
+            if desk is None or not desk.orders:  # by far the commonest in live: nothing but to be remembered
+                if desk is not None:
+                    desk.seen.watch(event, now)
+                return reports
         if self._pending:
             reports.extend(self._pending)
             self._pending.clear()

@@ -103,13 +103,15 @@ class Line:
             self.let_pass(now)
         if not events:
             return
-        if venue.idle and not self.market.has_quotes:
-            self.route(engine.step(now, events), now)
-        elif len(events) == 1:
-            reports = venue.match(events[0], now)
-            self.route(engine.step(now, (*reports, *events) if reports else events), now)
-        else:
-            self.route(engine.step(now, self._answered(events, now)), now)
+        offered: Sequence[EngineEvent] | Iterator[EngineEvent] = events
+        if not venue.idle or self.market.has_quotes:
+            if len(events) > 1:
+                offered = self._answered(events, now)
+            elif reports := venue.match(events[0], now):
+                offered = (*reports, *events)
+        commands = engine.step(now, offered)
+        if commands:
+            self.route(commands, now)
 
     def _answered(self, events: Sequence[MarketEvent], now: int) -> Iterator[EngineEvent]:
         """Yield each event behind the venue's answers to it, so that the next answer goes by what was booked."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from importlib.util import find_spec
 from pathlib import Path
 from threading import Event
 from typing import Final
@@ -170,7 +171,8 @@ class LiveRun:
             StrategyError: a hook raised. What was done until then is on disk.
             VenueError, ConfigError: a venue refuses what is asked of it.
         """
-        return anyio.run(self.serve, stop or Event(), show, backend=backend)
+        options = {"use_uvloop": True} if backend == "asyncio" and find_spec("uvloop") is not None else {}
+        return anyio.run(self.serve, stop or Event(), show, backend=backend, backend_options=options)
 
     async def serve(self, stop: Event, show: Callable[[LiveStatus], None] | None = None) -> RunOutcome:
         """Do what `run` does, in an event loop that runs already."""

@@ -188,7 +188,9 @@ class Supervisor:
                 flush_at = self._journal.tick(now)
                 due = due if flush_at is None else min(due, flush_at)
             self._wakes_at = due
-            with anyio.move_on_after(min(self._seconds_to(due + 1), self._look_s)):  # a deadline fires once it lies behind
+            with anyio.move_on_after(
+                min(self._seconds_to(due + 1), self._look_s)
+            ):  # a deadline fires once it lies behind
                 await self._roused.wait()
 
     async def _notice_sleep(self) -> None:

@@ -15,7 +15,18 @@ from typing import Final
 
 import msgspec
 
-from barbot.core.audit import IN_DIGEST, AuditRecord, HookFailed, HookSlow, OrderRefused
+from barbot.core.audit import (
+    IN_DIGEST,
+    AuditRecord,
+    Corrected,
+    Gapped,
+    HookFailed,
+    HookSlow,
+    Opened,
+    OrderRefused,
+    Seen,
+    Updated,
+)
 from barbot.core.desk import TradingDesk
 from barbot.model.market import Bar
 from barbot.model.order import Fill, Order
@@ -24,6 +35,9 @@ from barbot.run.plan import AuditLevel
 from barbot.run.store import LedgerStore
 
 _ENCODER: Final = msgspec.msgpack.Encoder()
+
+_UNCOUNTED: Final[frozenset[type]] = frozenset({Bar, Opened, Updated, Corrected, Gapped, Seen})
+"""Kinds of record that nothing is counted or stored of: market data, nearly all there is."""
 
 Listener = Callable[[Sequence[AuditRecord]], None]
 
@@ -95,12 +109,13 @@ class Trail:
             self._take_trips()
 
     def _take(self, records: list[AuditRecord]) -> None:
-        if list(map(type, records)).count(Bar) == len(records):
+        kinds = set(map(type, records))
+        if kinds <= IN_DIGEST:
             self._digest.add(records)
         else:
-            others = [record for record in records if record.__class__ is not Bar]
             self._digest.add([record for record in records if record.__class__ in IN_DIGEST])
-            self._count(others)
+        if not kinds <= _UNCOUNTED:
+            self._count([record for record in records if record.__class__ not in _UNCOUNTED])
         if self._audit is not None:
             self._audit.take(records)
         if self._listener is not None:
