@@ -1,6 +1,7 @@
 """Settings: flags over environment over barbot.toml over defaults, checked before anything starts. Floor 5.
 
-The only file that reads the environment: `BARBOT_<SECTION>_<KEY>`, such as `BARBOT_RUN_CASH="10000 USDT"`.
+The only file that reads the environment: `BARBOT_<SECTION>_<KEY>`, such as `BARBOT_RUN_CASH="10000 USDT"`;
+`BARBOT_<PROVIDER>_<KEY>` for a provider's settings; and the names of proxies.
 The sources are read one by one and merged here rather than by pydantic-settings, so that each complaint can
 name the flag, the variable or the file and key that it is about.
 """
@@ -35,6 +36,8 @@ from barbot.core.risk import RiskLimits
 from barbot.errors import ConfigError
 from barbot.model.instrument import Instrument, check_instrument_id
 from barbot.model.market import Quality
+from barbot.providers.base import provider_names
+from barbot.wire.journal_write import without_secrets
 
 DEFAULT_FILE: Final = Path("barbot.toml")
 MILLISECOND: Final = 1_000_000
@@ -46,6 +49,10 @@ _FLAGS: Final = {
     "paper.maker_fee_bps": "--fee-bps",
 }
 """Flags that are not simply `--<key>`."""
+
+_PROXIES: Final = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
+_SECRET: Final = re.compile(r"token|key|secret|passphrase|password", re.IGNORECASE)
+HIDDEN: Final = "***"
 
 _DECIDES_NOTHING: Final = frozenset({"runs_dir", "audit", "speed", "check", "hook_budget_ms"})
 """Keys of [run] that leave the digest alone: the same decisions are made whatever they say."""
@@ -118,7 +125,7 @@ class RunSection(_Section):
     audit: Literal["events", "full", "off"] = "events"
     """What the audit file holds: transitions, everything, nothing."""
     speed: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
-    """Recorded seconds per second; unset: as fast as it goes."""
+    """Recorded seconds per second (unset: as fast as it goes); live: how fast the clock of an endpoint runs."""
 
     def cash_in(self, currency: str) -> dict[str, Decimal]:
         """Return starting cash by currency; an amount without one is in `currency`."""
@@ -244,6 +251,8 @@ class Settings(BaseSettings):
     instruments: dict[Annotated[str, BeforeValidator(_check_instrument)], InstrumentSection] = {}
     strategy: StrategySection = StrategySection()
     strategies: dict[str, dict[str, object]] = {}
+    providers: dict[str, dict[str, object]] = {}
+    """Settings of venues, checked by their adapters: they say how data come in, and a journal has what came."""
 
     @classmethod
     def settings_customise_sources(
@@ -273,14 +282,16 @@ class Settings(BaseSettings):
         return msgspec.structs.replace(bare, **known.model_dump(exclude_none=True)) if known else bare
 
     def as_dict(self) -> dict[str, object]:
-        """Return plain JSON values: decimals as text without trailing zeros, qualities by name."""
+        """Return plain JSON values: decimals as text without trailing zeros, qualities by name, secrets as stars."""
         plain = _plain(self.model_dump())
         assert isinstance(plain, dict)
+        plain["providers"] = {name: _without_secrets(keys) for name, keys in self.providers.items()}
         return plain
 
     def digest(self) -> str:
         """Return SHA-256, in hex, of the canonical JSON of all settings that a decision can depend on."""
         plain = self.as_dict()
+        del plain["providers"]
         run = plain["run"]
         assert isinstance(run, dict)
         plain["run"] = {key: value for key, value in run.items() if key not in _DECIDES_NOTHING}
@@ -312,6 +323,27 @@ def load(file: Path | None = None, flags: Mapping[str, object] | None = None) ->
     raise ConfigError("\n".join(complaints))
 
 
+def proxies() -> dict[str, str]:
+    """Return the environment's variables that name proxies, for `barbot.wire.proxy`."""
+    return {name: value for name, value in os.environ.items() if name.lower() in _PROXIES}
+
+
+def credentials(settings: Settings) -> dict[str, list[str]]:
+    """Return for each configured provider the keys that hold secrets; never what they hold."""
+    found = {name: sorted(filter(_SECRET.search, keys)) for name, keys in settings.providers.items()}
+    return {name: keys for name, keys in found.items() if keys}
+
+
+def _without_secrets(keys: Mapping[str, object]) -> dict[str, object]:
+    """Return a provider's settings as plain values, with stars for secrets, also for those inside an address."""
+    shown: dict[str, object] = {}
+    for key, value in keys.items():
+        shown[key] = (
+            HIDDEN if _SECRET.search(key) else without_secrets(value) if isinstance(value, str) else _plain(value)
+        )
+    return shown
+
+
 class _Source(msgspec.Struct, frozen=True):
     """One place where settings come from: its kind, its table, and the file's name if it is one."""
 
@@ -335,7 +367,7 @@ class _Source(msgspec.Struct, frozen=True):
             dotted = ".".join(path)
             return _FLAGS.get(dotted, f"--{path[-1].replace('_', '-')}")
         if self.kind == "environment":
-            return _PREFIX + "_".join(path).upper()
+            return _PREFIX + "_".join(path[path[0] == "providers" :]).upper().replace("-", "_")
         *section, key = path
         heading = ".".join(part if re.fullmatch(r"[\w-]+", part) else f'"{part}"' for part in section)
         return f"{self.name}: [{heading}] {key}" if heading else f"{self.name}: {key}"
@@ -353,8 +385,9 @@ def _read_flags(flags: Mapping[str, object]) -> dict[str, dict[str, object]]:
 def _read_environment() -> Mapping[str, object]:
     """Return what BARBOT_* variables say, refusing one whose section is nearly that of a known one.
 
-    Other variables with the prefix are left alone: they may be a provider's.
+    Other variables with the prefix are left alone.
     """
+    venues = _read_provider_variables()
     for name in sorted(os.environ):
         section = name.removeprefix(_PREFIX).partition("_")[0].lower()
         if name.startswith(_PREFIX) and section not in Settings.model_fields:
@@ -362,7 +395,19 @@ def _read_environment() -> Mapping[str, object]:
             if near:
                 right = name.replace(section.upper(), near[0].upper(), 1)
                 raise ConfigError("no such setting", where=name, remedy=f"Did you mean {right}?")
-    return EnvSettingsSource(Settings)()
+    return {**EnvSettingsSource(Settings)(), **({"providers": venues} if venues else {})}
+
+
+def _read_provider_variables() -> dict[str, dict[str, object]]:
+    """Return what BARBOT_<PROVIDER>_<KEY> variables say; of two providers the one with the longer name is meant."""
+    starts = {f"{_PREFIX}{name.replace('-', '_')}_".upper(): name for name in provider_names()}
+    found: dict[str, dict[str, object]] = {}
+    for variable, value in sorted(os.environ.items()):
+        fitting = [start for start in starts if variable.upper().startswith(start)]
+        if fitting:
+            start = max(fitting, key=len)
+            found.setdefault(starts[start], {})[variable[len(start) :].lower()] = value
+    return found
 
 
 def _read_file(file: Path | None) -> _Source:
@@ -384,13 +429,19 @@ def _read_file(file: Path | None) -> _Source:
 
 
 def _merge(sources: Sequence[_Source]) -> dict[str, object]:
-    """Lay the sources over each other, the first one on top, key by key within a section."""
+    """Lay the sources over each other, the first one on top, key by key within a section and its tables."""
     merged: dict[str, object] = {}
     for source in reversed(sources):
-        for section, value in source.table.items():
-            below = merged.get(section)
-            both = isinstance(below, dict) and isinstance(value, Mapping)
-            merged[section] = {**below, **value} if both else value  # type: ignore[dict-item]
+        merged = _lay_over(merged, source.table)
+    return merged
+
+
+def _lay_over(below: Mapping[str, object], above: Mapping[str, object]) -> dict[str, object]:
+    merged = dict(below)
+    for key, value in above.items():
+        under = merged.get(key)
+        both = isinstance(under, Mapping) and isinstance(value, Mapping)
+        merged[key] = _lay_over(under, value) if both else value  # type: ignore[arg-type]
     return merged
 
 

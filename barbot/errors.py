@@ -46,7 +46,13 @@ class ProviderError(BarbotError):
 
 
 class LinkLost(ProviderError):  # noqa: N818 - says what happened, and most often it is no error
-    """The connection ended; a new one may be made."""
+    """The connection ended or did not come about; a new one may be tried."""
+
+    def __init__(self, text: str, *, code: int | None = None, reason: str = "") -> None:
+        """Keep the WebSocket close `code` and `reason`, the peer's or ours, where there are any."""
+        self.code = code
+        self.reason = reason
+        super().__init__(text)
 
 
 class DecodeError(ProviderError):

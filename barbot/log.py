@@ -23,10 +23,13 @@ from barbot.core.audit import AuditRecord
 from barbot.errors import ConfigError
 from barbot.model.market import Bar, Connected, Disconnected, Quality
 from barbot.model.order import Fill, Order, OrderStatus
+from barbot.providers.base import Effect, Problem
 from barbot.timing.clock import Clock, SystemClock, iso
 from barbot.timing.interval import MINUTE
 
 _OK: Final = Quality.OK
+_MOST_TOPICS: Final = 1_000
+_PAD_EVENT: Final = 12
 
 LEVELS: Final = {
     "debug": logging.DEBUG,
@@ -77,27 +80,38 @@ def logger() -> FilteringBoundLogger:
 class AuditLog:
     """Writes the audit records that a person wants to read; holds back lines that repeat."""
 
-    def __init__(self, target: FilteringBoundLogger) -> None:
-        """Write to `target`; a topic that repeats within a minute of its records' time is counted instead."""
+    def __init__(self, target: FilteringBoundLogger, *, with_bars: bool = False) -> None:
+        """Write to `target`; a topic that repeats within a minute of its records' time is counted instead.
+
+        `with_bars` writes a line for each bar that closes, not only for those that are not as they should be.
+        """
         self._write = {name: getattr(target, name) for name in LEVELS}
         self._topics: dict[str, tuple[int, int]] = {}
+        self._with_bars = with_bars
 
     def take(self, records: Iterable[AuditRecord]) -> None:
         """Write the lines of `records`, in order."""
         for record in records:
-            if record.__class__ is Bar and record.quality is _OK:  # nearly all of a replay
-                continue
+            if isinstance(record, Bar):
+                if self._with_bars:
+                    self.say(_closed(record))
+                    continue
+                if record.quality is _OK:  # nearly all of a replay
+                    continue
             make = _LINES.get(record.__class__)
             if make is not None and (line := make(record)) is not None:
-                self._say(line)
+                self.say(line)
 
-    def _say(self, line: Line) -> None:
+    def say(self, line: Line) -> None:
+        """Write `line`, unless its topic was written a moment ago."""
         facts = line.facts
         if line.topic:
             ts_said, held_back = self._topics.get(line.topic, (line.ts - MINUTE, 0))
             if line.ts - ts_said < MINUTE:
                 self._topics[line.topic] = (ts_said, held_back + 1)
                 return
+            if len(self._topics) > _MOST_TOPICS:
+                self._topics.clear()
             self._topics[line.topic] = (line.ts, 0)
             if held_back:
                 facts = {**facts, "held_back": held_back}
@@ -117,8 +131,17 @@ def _renderer(out: TextIO) -> list[Processor]:
     if out.isatty():
         colours = sys.platform != "win32"  # structlog needs one more package for them there
         plain = structlog.dev.plain_traceback
-        return [structlog.dev.ConsoleRenderer(colors=colours, exception_formatter=plain, timestamp_key="at")]
+        console = structlog.dev.ConsoleRenderer(
+            _PAD_EVENT, colors=colours, exception_formatter=plain, timestamp_key="at", sort_keys=False
+        )
+        return [_shorten, console]
     return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(serializer=_to_json)]
+
+
+def _shorten(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Write times to the second and amounts without their type: a terminal has 80 columns."""
+    event["at"] = str(event["at"])[:19].replace("T", " ")
+    return {name: f"{value:f}" if isinstance(value, Decimal) else value for name, value in event.items()}
 
 
 def _to_json(event: EventDict, **_unused: object) -> str:
@@ -131,6 +154,24 @@ def _bar(bar: Bar) -> Line | None:
     closed_by = bar.closed_by.name if bar.closed_by else None
     facts: dict[str, Value] = {"feed": bar.feed, "quality": bar.quality.name, "closed_by": closed_by}
     return Line("warning" if bar.quality is Quality.GAP else "info", "bar closed", bar.ts_close, facts)
+
+
+def _closed(bar: Bar) -> Line:
+    """Return the line of any bar that closed, with its values."""
+    facts: dict[str, Value] = {"feed": bar.feed, "open": bar.open, "high": bar.high, "low": bar.low}
+    facts |= {"close": bar.close, "volume": bar.volume, "quality": bar.quality.name}
+    facts["closed_by"] = bar.closed_by.name if bar.closed_by else None
+    return Line("warning" if bar.quality is Quality.GAP else "info", "bar closed", bar.ts_close, facts)
+
+
+def problem_line(problem: Problem) -> Line:
+    """Return the line of what a venue complained of, or of what is odd about it."""
+    plan = problem.connection.partition("#")[0]
+    facts: dict[str, Value] = {"connection": problem.connection, "code": problem.code, "text": problem.text}
+    if problem.effect is Effect.DROP:
+        facts["then"] = "a new connection"
+    level = "error" if problem.effect is Effect.STOP else "warning"
+    return Line(level, "venue", problem.ts, facts, f"{plan} {problem.code} {problem.text[:40]}")
 
 
 def _corrected(record: audit.Corrected) -> Line:

@@ -21,7 +21,8 @@ from barbot.model.instrument import Instrument
 from barbot.model.market import Bar, Gap, MarketEvent, Quality
 from barbot.run.outcome import FeedOutcome
 from barbot.run.plan import RunPlan
-from barbot.run.replay import Replay, feed_outcome
+from barbot.run.outcome import feed_outcome
+from barbot.run.replay import Replay
 from barbot.timing.clock import SystemClock
 
 _NO_MONEY: Final = {"": Decimal(0)}
@@ -115,10 +116,10 @@ def run_files(
     )
     replay = Replay(plan, clock=SystemClock())
     outcome = replay.run()
-    assert isinstance(replay.strategy, Recorder)
+    assert isinstance(replay.line.strategy, Recorder)
     for counts in outcome.feeds:
-        replay.strategy.seen[counts.feed].counts = counts
-    return replay.strategy.seen
+        replay.line.strategy.seen[counts.feed].counts = counts
+    return replay.line.strategy.seen
 
 
 def run_events(specs: Sequence[FeedSpec], steps: Iterable[tuple[int, Sequence[MarketEvent]]]) -> dict[str, Seen]:

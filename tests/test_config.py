@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from barbot.config import Settings, load
+from barbot.config import Settings, credentials, load, proxies
 from barbot.core.costs import PaperSettings
 from barbot.core.risk import RiskLimits
 from barbot.errors import ConfigError
@@ -76,6 +76,7 @@ def test_without_any_source_the_defaults_hold() -> None:
         "instruments": {},
         "strategy": {"params": {}},
         "strategies": {},
+        "providers": {},
     }
 
 
@@ -193,7 +194,7 @@ def test_parameters_of_a_flag_beat_its_section_which_beats_those_of_any_strategy
         (
             "[papr]\ntaker_fee_bps = 1",
             "barbot.toml: papr: no such setting. Did you mean 'paper'? Known are: "
-            "run, paper, risk, feed, instruments, strategy, strategies",
+            "run, paper, risk, feed, instruments, strategy, strategies, providers",
         ),
         (
             '[instruments."kucoin:BTC-USDT"]\ntick = 1',
@@ -296,9 +297,38 @@ def test_a_misspelt_variable_is_not_ignored(monkeypatch: pytest.MonkeyPatch, nam
     assert complaint() == line
 
 
-def test_a_variable_of_a_provider_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("BARBOT_KUCOIN_KEY", "secret")
-    assert load() == Settings()
+def test_a_variable_of_a_provider_goes_before_its_key_in_the_file(
+    monkeypatch: pytest.MonkeyPatch, write: Write
+) -> None:
+    monkeypatch.setenv("BARBOT_KUCOIN_ENDPOINT", "http://here")
+    monkeypatch.setenv("BARBOT_KUCOIN_FUTURES_SILENT_BARS", "9")
+    settings = load(write('[providers.kucoin]\nendpoint = "http://there"\nsilent_bars = 3'))
+    assert settings.providers == {
+        "kucoin": {"endpoint": "http://here", "silent_bars": 3},
+        "kucoin-futures": {"silent_bars": "9"},
+    }
+
+
+def test_settings_of_providers_decide_nothing(write: Write) -> None:
+    assert load(write("[providers.kucoin]\nsilent_bars = 3")).digest() == load(write("")).digest()
+
+
+def test_secrets_of_providers_are_named_and_never_shown(monkeypatch: pytest.MonkeyPatch, write: Write) -> None:
+    monkeypatch.setenv("BARBOT_KUCOIN_API_KEY", "hush")
+    settings = load(write('[providers.kucoin]\nendpoint = "https://ann:hush@host/?token=hush"\nsilent_bars = 3'))
+    assert settings.as_dict()["providers"] == {
+        "kucoin": {"api_key": "***", "endpoint": "https://host/?token=***", "silent_bars": 3}
+    }
+    assert credentials(settings) == {"kucoin": ["api_key"]}
+
+
+def test_only_variables_that_name_proxies_are_handed_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in proxies():
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy:3128")
+    monkeypatch.setenv("NO_PROXY", "localhost")
+    monkeypatch.setenv("MY_PROXY", "http://other:3128")
+    assert proxies() == {"HTTPS_PROXY": "http://proxy:3128", "NO_PROXY": "localhost"}
 
 
 def test_a_wrong_flag_is_named_as_it_is_typed(write: Write) -> None:

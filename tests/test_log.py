@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from collections.abc import Iterator
 from decimal import Decimal
 from typing import Final
@@ -17,6 +18,7 @@ from barbot.core.audit import AuditRecord
 from barbot.errors import ConfigError
 from barbot.model.market import Bar, ClosedBy, Connected, Disconnected, Gap, Quality, Side, Trade
 from barbot.model.order import Fill, Liquidity, Order, OrderStatus, OrderType, TimeInForce
+from barbot.providers.base import Effect, Problem
 from barbot.timing.clock import VirtualClock
 
 MINUTE: Final = 60_000_000_000
@@ -24,6 +26,9 @@ START: Final = 1_767_225_600_000_000_000
 AT: Final = "2026-01-01T00:00:00Z"
 FEED: Final = "kucoin:BTC-USDT@1m"
 BAR: Final = Bar(FEED, START - MINUTE, START, 100.0, 110.0, 90.0, 105.0, 7.0)
+CLOSED: Final = Bar(
+    FEED, START - MINUTE, START, 100.0, 110.0, 90.0, 105.0, 7.0, is_closed=True, closed_by=ClosedBy.DECLARED
+)
 GAP_BAR: Final = Bar(
     FEED, START - MINUTE, START, 1.0, 1.0, 1.0, 1.0, 0.0, closed_by=ClosedBy.ELAPSED, quality=Quality.GAP
 )
@@ -246,8 +251,32 @@ def test_a_line_about_no_record_is_stamped_by_the_clock() -> None:
 def test_a_terminal_gets_columns() -> None:
     out = Terminal()
     log.configure("info", stream=out, clock=VirtualClock(START))
-    log.logger().warning("gap", feed=FEED)
-    assert (AT in out.getvalue(), "gap" in out.getvalue(), "{" in out.getvalue()) == (True, True, False)
+    log.logger().warning("gap", feed=FEED, amount=Decimal("1.50"))
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", out.getvalue())
+    assert plain == f"2026-01-01 00:00:00 [warning  ] gap          feed={FEED} amount=1.50\n"
+
+
+def test_a_live_run_has_a_line_for_each_bar_that_closes() -> None:
+    out = io.StringIO()
+    log.configure("info", stream=out, clock=VirtualClock(START))
+    log.AuditLog(log.logger(), with_bars=True).take([CLOSED])
+    values = {"open": 100.0, "high": 110.0, "low": 90.0, "close": 105.0, "volume": 7.0}
+    said = {"feed": FEED, **values, "quality": "OK", "closed_by": "DECLARED", "event": "bar closed", "level": "info"}
+    assert json.loads(out.getvalue()) == {"at": AT, **said}
+
+
+@pytest.mark.parametrize(
+    ("effect", "level", "then"),
+    [
+        (Effect.NOTE, "warning", {}),
+        (Effect.DROP, "warning", {"then": "a new connection"}),
+        (Effect.STOP, "error", {}),
+    ],
+)
+def test_what_a_venue_complains_of_is_a_line(effect: Effect, level: str, then: dict[str, str]) -> None:
+    line = log.problem_line(Problem("kucoin-1#2", START, effect, "509", "service busy"))
+    facts = {"connection": "kucoin-1#2", "code": "509", "text": "service busy"} | then
+    assert line == log.Line(level, "venue", START, dict(facts), "kucoin-1 509 service busy")
 
 
 def test_a_level_that_is_none_is_refused() -> None:

@@ -16,7 +16,7 @@ import typer
 from typer.core import TyperGroup
 
 from barbot import __version__
-from barbot.cli import feed, init, report, run
+from barbot.cli import doctor, feed, init, providers, record, report, run, sim
 from barbot.errors import BarbotError, ConfigError, JournalError, StrategyError
 
 FAILED: Final = 1
@@ -86,8 +86,12 @@ def _barbot(
 
 
 app.command("run")(run.run)
+app.command("record")(record.record)
 app.command("feed")(feed.feed)
+app.add_typer(sim.sim)
 app.command("report")(report.report)
+app.command("providers")(providers.providers)
+app.command("doctor")(doctor.doctor)
 app.command("init")(init.init)
 
 

@@ -22,8 +22,8 @@ Feeds = Annotated[
         "--feed",
         "-f",
         metavar="FILE",
-        help="A recorded feed: a journal (*.jsonl.zst), or CSV or Parquet bars or ticks; may be given several times, "
-        "be a glob, and name its instrument: kucoin:BTC-USDT@1m=FILE.",
+        help="A recorded feed, in place of live data: a journal (*.jsonl.zst), or CSV or Parquet bars or ticks; may be "
+        "given several times, be a glob, and name its instrument: kucoin:BTC-USDT@1m=FILE.",
     ),
 ]
 Name = Annotated[
@@ -47,8 +47,24 @@ TimeFrom = Annotated[
     Text, typer.Option("--from", metavar="TIME", help="Begin here: 2026-01-31 or 2026-01-31T09:30:00Z.")
 ]
 TimeTo = Annotated[Text, typer.Option("--to", metavar="TIME", help="End before this time.")]
+Endpoints = Annotated[
+    Texts,
+    typer.Option(
+        "--endpoint",
+        metavar="PROVIDER=URL",
+        help="Live: an address in place of the venue's own, such as that of a simulator; may be given several times.",
+    ),
+]
+RunFor = Annotated[
+    Text, typer.Option("--for", metavar="SPAN", help="Live: end after so long by the clock on the wall: 90s, 10m, 2h.")
+]
 Speed = Annotated[
-    Text, typer.Option(metavar="X", help="Play at X times the recorded speed; default: as fast as it goes.")
+    Text,
+    typer.Option(
+        metavar="X",
+        help="Play at X times the recorded speed; default: as fast as it goes. Live: how fast the clock of the "
+        "endpoint runs.",
+    ),
 ]
 Label = Annotated[Text, typer.Option(metavar="open|close", help="Which side of its bar a row's time names.")]
 Zone = Annotated[Text, typer.Option(metavar="NAME", help="Time zone of rows that name none, such as Asia/Hong_Kong.")]
@@ -82,7 +98,8 @@ LogLevel = Annotated[
     typer.Option(
         "--log-level",
         metavar="LEVEL",
-        help="Log every line of this level and above: debug, info, warning, error; default: the first few warnings.",
+        help="Log every line of this level and above: debug, info, warning, error; default: the first few warnings; "
+        "live: info.",
     ),
 ]
 Traceback = Annotated[bool, typer.Option("--traceback", help="Show the Python traceback of an error.")]

@@ -9,14 +9,17 @@ from typing import Final
 import msgspec
 
 from barbot import config
+from barbot.cli.durations import read_span
 from barbot.config import Settings
-from barbot.core.strategy import Strategy, validated
+from barbot.core.strategy import validated
 from barbot.errors import ConfigError
 from barbot.feeds.options import ColumnOptions
+from barbot.model.instrument import FeedId
 from barbot.run.load import load_strategy
 from barbot.run.plan import RunPlan
 from barbot.timing.clock import parse_time
 from barbot.timing.interval import Interval
+from barbot.wire.journal_write import without_secrets
 
 _JSON_STARTS: Final = ("[", "{")
 
@@ -34,20 +37,25 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     ts_to: str | None = None
     interval: str | None = None
     keep: bool = True
+    endpoints: tuple[str, ...] = ()
+    run_for: str | None = None
 
 
 def make_plan(request: Request) -> RunPlan:
     """Return the plan of the run, everything in it checked that can be without opening the feed.
 
     Raises:
-        ConfigError: a setting, the strategy, or a parameter will not do, or no feed is given.
+        ConfigError: a setting, the strategy, or a parameter will not do.
     """
     settings = config.load(request.config_file, request.flags)
     strategy = load_strategy(Path(request.strategy_file), request.strategy_name)
     if settings.run.history is not None:
         strategy.window_length = settings.run.history
     params = validated(strategy, settings.params_for(strategy.__name__, read_params(request.params)))
-    _check_feeds(request.feeds, strategy)
+    endpoints = read_endpoints(request.endpoints)
+    if not request.feeds:
+        providers = [FeedId.parse(feed).provider for feed in strategy.feeds]
+        check_endpoints(endpoints, providers, settings)
     columns = _columns(request, settings)
     return RunPlan(
         strategy=strategy,
@@ -66,6 +74,9 @@ def make_plan(request: Request) -> RunPlan:
         audit=settings.run.audit,
         speed=settings.run.speed,
         runs_dir=settings.run.runs_dir if request.keep else None,
+        endpoints=endpoints,
+        venues=settings.providers,
+        run_for_s=read_span(request.run_for, where="--for"),
         settings={**settings.as_dict(), "selected": _selected(request)},
         settings_digest=settings.digest(),
     )
@@ -133,14 +144,68 @@ def read_interval(text: str | None) -> Interval | None:
         raise ConfigError(error.problem, where="--interval", remedy=error.remedy) from None
 
 
-def _selected(request: Request) -> Mapping[str, str | None]:
-    return {"from": request.ts_from, "to": request.ts_to, "interval": request.interval}
+def read_endpoints(given: Sequence[str]) -> dict[str, str]:
+    """Return `provider=address` texts by provider.
+
+    Raises:
+        ConfigError: a text without `=`.
+    """
+    endpoints: dict[str, str] = {}
+    for text in given:
+        name, equals, address = (part.strip() for part in text.partition("="))
+        if not equals or not name or not address:
+            raise ConfigError(
+                f"{text!r} names no provider and address",
+                where="--endpoint",
+                remedy="Write --endpoint kucoin=http://127.0.0.1:PORT",
+            )
+        endpoints[name] = address
+    return endpoints
 
 
-def _check_feeds(feeds: Sequence[str], strategy: type[Strategy]) -> None:
-    if not feeds:
+def check_endpoints(endpoints: Mapping[str, str], providers: Sequence[str], settings: Settings) -> None:
+    """Check what is to be run live: endpoints are of its providers, and a scaled clock needs one of each.
+
+    Raises:
+        ConfigError: they are not, or there is none.
+    """
+    used = list(dict.fromkeys(providers))
+    stray = next((name for name in endpoints if name not in used), None)
+    if stray is not None:
+        raise ConfigError(f"no feed is of {stray!r}", where="--endpoint", remedy=f"The feeds are of: {', '.join(used)}")
+    configured = {*endpoints, *(name for name, keys in settings.providers.items() if keys.get("endpoint"))}
+    lacking = [name for name in used if name not in configured]
+    if settings.run.speed is not None and lacking:
         raise ConfigError(
-            f"{strategy.__name__} wants {', '.join(strategy.feeds)}, and live data come with a later release",
-            where="--feed",
-            remedy="Give a recorded feed: --feed FILE",
+            f"the clock of {lacking[0]} cannot be scaled: only a simulator's can",
+            where="--speed",
+            remedy=f"Leave it out, or give a simulator's address: --endpoint {lacking[0]}=URL",
         )
+
+
+_RECORDED_ONLY: Final = {
+    "feed.label": "--label",
+    "feed.zone": "--zone",
+    "feed.intrabar": "--intrabar",
+    "feed.missing": "--missing",
+}
+
+
+def idle_options(request: Request) -> list[str]:
+    """Return the flags that were given and do nothing: of recorded feeds in a live run, or the other way round."""
+    if request.feeds:
+        given: dict[str, object] = {"--endpoint": request.endpoints, "--for": request.run_for}
+    else:
+        given = {"--from": request.ts_from, "--to": request.ts_to, "--interval": request.interval}
+        given |= {flag: request.flags.get(key) for key, flag in _RECORDED_ONLY.items()}
+    return [flag for flag, value in given.items() if value]
+
+
+def _selected(request: Request) -> Mapping[str, object]:
+    return {
+        "from": request.ts_from,
+        "to": request.ts_to,
+        "interval": request.interval,
+        "endpoints": [without_secrets(text) for text in request.endpoints],
+        "for": request.run_for,
+    }

@@ -37,7 +37,7 @@ class ProgressBar:
     def stream(self) -> TextIO:
         """Where log lines go, so that they and the bar do not overwrite each other."""
         if self._console.is_terminal:
-            return cast("TextIO", _Lines(self._console))
+            return cast("TextIO", LinesAbove(self._console))
         return cast("TextIO", self._console.file)
 
     def __enter__(self) -> ProgressBar:
@@ -71,7 +71,7 @@ class ProgressBar:
         self._bar.refresh()
 
 
-class _Lines(io.TextIOBase):
+class LinesAbove(io.TextIOBase):
     """A text stream whose lines go above the bar."""
 
     def __init__(self, console: Console) -> None:

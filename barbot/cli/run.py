@@ -1,4 +1,4 @@
-"""`barbot run`: a strategy over a recorded feed, on paper. Floor 5."""
+"""`barbot run`: a strategy over live or recorded feeds, on paper. Floor 5."""
 
 from __future__ import annotations
 
@@ -10,7 +10,13 @@ import typer
 from barbot.cli import options
 
 if TYPE_CHECKING:
+    from threading import Event
+
+    from rich.console import Console
+
     from barbot.report.result import RunResult
+    from barbot.run.live import LiveStatus
+    from barbot.run.outcome import RunOutcome
     from barbot.run.plan import RunPlan
 
 TRACEBACK: Final = "barbot.traceback"
@@ -28,6 +34,8 @@ def run(
     fee_bps: options.FeeBps = None,
     ts_from: options.TimeFrom = None,
     ts_to: options.TimeTo = None,
+    endpoint: options.Endpoints = None,
+    run_for: options.RunFor = None,
     speed: options.Speed = None,
     label: options.Label = None,
     zone: options.Zone = None,
@@ -44,12 +52,13 @@ def run(
     log_level: options.LogLevel = None,
     with_traceback: options.Traceback = False,
 ) -> None:
-    """Run a strategy over a recorded feed, with paper orders.
+    """Run a strategy with paper orders: live, or over a recorded feed.
 
+    Live data are recorded in the run directory, for a replay with --feed.
     Ctrl-C stops cleanly: the result is printed, the run directory complete; a second Ctrl-C stops at once.
     """
     ctx.meta[TRACEBACK] = with_traceback or log_level == "debug"
-    from barbot.cli.planning import Request, make_plan
+    from barbot.cli.planning import Request, idle_options, make_plan
 
     request = Request(
         strategy_file=strategy,
@@ -75,28 +84,39 @@ def run(
         ts_to=ts_to,
         interval=interval,
         keep=run_dir,
+        endpoints=tuple(endpoint or ()),
+        run_for=run_for,
     )
-    _finish(play(make_plan(request), log_level), with_report=report, as_json=as_json)
+    plan = make_plan(request)
+    for flag in idle_options(request):
+        what = "live data" if request.feeds else "recorded feeds"
+        typer.echo(f"{flag} has no effect here: it is for {what}", err=True)
+    _finish(play(plan, log_level), with_report=report, as_json=as_json)
 
 
 def play(plan: RunPlan, log_level: str | None) -> RunResult:
-    """Run the plan to its end or to Ctrl-C, showing how far it is; return the result.
+    """Run the plan to its end or to Ctrl-C, showing how it goes; return the result.
 
     Raises:
-        BarbotError: the feed or the strategy failed.
+        BarbotError: the feed, the venue or the strategy failed.
     """
     from threading import Event
 
+    from barbot.cli.terminal import errors
+    from barbot.report.result import result_of
+
+    play_it = _replay if plan.feeds else _go_live
+    return result_of(play_it(plan, log_level, Event(), errors()))
+
+
+def _replay(plan: RunPlan, log_level: str | None, stop: Event, console: Console) -> RunOutcome:
+    """Run over recorded feeds, showing how far it is."""
     from barbot.cli.interrupt import stopping
     from barbot.cli.lines import RunLog
     from barbot.cli.progress import ProgressBar
-    from barbot.cli.terminal import errors
-    from barbot.report.result import result_of
     from barbot.run.replay import Replay
     from barbot.timing.clock import SystemClock
 
-    console = errors()
-    stop = Event()
     with ProgressBar(console) as bar:
         lines = RunLog(log_level, bar.stream)
         replay = Replay(plan, clock=SystemClock(), listener=lines.listener)
@@ -104,7 +124,32 @@ def play(plan: RunPlan, log_level: str | None) -> RunResult:
             outcome = replay.run(stop=stop, progress=bar)
     if held_back := lines.held_back():
         console.out(f"Not shown: {held_back}; --log-level warning shows them all", highlight=False)
-    return result_of(outcome)
+    return outcome
+
+
+def _go_live(plan: RunPlan, log_level: str | None, stop: Event, console: Console) -> RunOutcome:
+    """Run over live feeds, showing how it stands."""
+    from barbot import config
+    from barbot.cli.interrupt import stopping
+    from barbot.cli.livelines import LiveLog
+    from barbot.cli.livescreen import Screen, status_table
+    from barbot.run.live import LiveRun
+    from barbot.timing.clock import stopwatch
+
+    with Screen(console) as screen:
+        lines = LiveLog(log_level, screen.stream, with_bars=not screen.is_shown)
+        live = LiveRun(plan, environment=config.proxies(), listener=lines.listener, tell=lines.tell)
+        began = stopwatch()
+
+        def show(status: LiveStatus) -> None:
+            screen.draw(
+                lambda: status_table(
+                    status, plan.strategy.__name__, stopwatch() - began, height=console.height, width=console.width
+                )
+            )
+
+        with stopping(stop, screen.stream):
+            return live.run(stop=stop, show=show if screen.is_shown else None)
 
 
 def _finish(result: RunResult, *, with_report: bool, as_json: bool) -> None:

@@ -94,11 +94,18 @@ class BarTracker:
 
     def update(self, data: BarUpdate, now: int) -> None:
         """Take the venue's word on one candle."""
+        forming = self.forming
+        if forming is not None and data.ts_open == forming.ts_open and self.held is None and not data.is_closed:
+            problem = implausible(data)  # it opens where the bar in hand does: on the grid, and not in the future
+            if problem:
+                self.sink.refused(problem, data)
+            else:
+                self._accept(data, forming, now)
+            return
         problem = self.problem(data, now)
         if problem:
             self.sink.refused(problem, data)
             return
-        forming = self.forming
         if self.held is not None and not self.goes_on(data.ts_open):
             self.hold(data)
         elif forming is not None and data.ts_open == forming.ts_open:
@@ -192,17 +199,18 @@ class BarTracker:
         return Quality.GAP if self._has_opened else Quality.PARTIAL
 
     def _accept(self, data: BarUpdate, forming: Bar, now: int) -> None:
-        if is_stale(data, forming, self._event_ts):
+        ts_event, seen = data.ts_event, self._event_ts
+        if not 0 < seen < ts_event and is_stale(data, forming, seen):  # of its time alone, mostly, it is not
             self.sink.counted("stale")
             return
-        self._event_ts = max(self._event_ts, data.ts_event)
+        if ts_event > seen:
+            self._event_ts = ts_event
         if self._quality is not Quality.OK and self.spec.source is Source.CANDLES:
             self._quality = Quality.OK  # the venue's candle is cumulative: what was missed is in it
-        if is_same(data, forming):
-            if not data.is_closed:
-                self.sink.counted("duplicate")
-        else:
+        if data.close != forming.close or not is_same(data, forming):
             self.replace(data, forming, now)
+        elif not data.is_closed:
+            self.sink.counted("duplicate")
         if data.is_closed:
             self.close(ClosedBy.DECLARED, now)
             if self.settling:
@@ -217,9 +225,10 @@ class BarTracker:
             self.feed, forming.ts_open, forming.ts_close, data.open, data.high, data.low, data.close,
             data.volume, data.turnover, False, None, self._quality, 0, data.extra,
         )  # fmt: skip
-        self.late_by(now - bar.ts_close)
+        if now > forming.ts_close:
+            self.late_by(now - forming.ts_close)
         self.forming = bar
-        self.store.replace(bar)
+        self.store.bars[-1] = bar
         if self.sink.tells_update:
             self.sink.updated(bar)
 

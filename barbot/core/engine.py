@@ -409,8 +409,11 @@ class Engine:
         if tracker is None:
             self._unknown_id(update.feed, update)
             return
-        if tracker.connection is not None:
-            self._arrived(tracker.connection)
+        connection = tracker.connection
+        if connection is not None:
+            connection.last_arrival = self.now
+            if connection.waiting:
+                self._arrived(connection)
         tracker.update(update, self.now)
 
     def refuses(self, update: BarUpdate, now: int) -> bool:
@@ -532,6 +535,12 @@ class Engine:
         self._plan_wake()
         if self.hooks.start is not None:
             self.hooks.start()
+
+    def connection_of(self, feed: str) -> Connection | None:
+        """Return what is known of the connection that serves `feed` (or, if derived, its base)."""
+        lane = self.lanes[feed]
+        tracker = self._trackers.get(lane.spec.base or feed)
+        return tracker.connection if tracker is not None else None
 
     # -- what the strategy asks ---------------------------------------------------------------------------
 

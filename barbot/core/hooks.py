@@ -8,7 +8,7 @@ hook is timed (by a timer the driver lends; durations decide nothing and are in 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal, ParamSpec, TypeAlias
+from typing import Literal, TypeAlias, TypeVarTuple
 
 from barbot.core.history import History
 from barbot.core.strategy import Strategy, hooks_of
@@ -17,7 +17,7 @@ from barbot.model.market import Bar, Connected, Disconnected, Gap, Quote, Trade
 from barbot.model.order import Fill, Order
 from barbot.timing.clock import iso
 
-P = ParamSpec("P")
+Args = TypeVarTuple("Args")
 
 Timer: TypeAlias = Callable[[], float]
 Report: TypeAlias = Callable[[str, str], None]
@@ -45,26 +45,26 @@ class HookPolicy:
         self.failed = failed
         self.slow = slow
 
-    def wrap(self, name: str, hook: Callable[P, None]) -> Callable[P, None]:
+    def wrap(self, name: str, hook: Callable[[*Args], None]) -> Callable[[*Args], None]:
         """Return `hook` itself, or what times and guards it."""
         if self.timer is not None:
             hook = self._timed(name, hook, self.timer)
         return self._guarded(name, hook) if self.on_error == "continue" else hook
 
-    def _timed(self, name: str, hook: Callable[P, None], timer: Timer) -> Callable[P, None]:
-        def timed(*args: P.args, **kwargs: P.kwargs) -> None:
+    def _timed(self, name: str, hook: Callable[[*Args], None], timer: Timer) -> Callable[[*Args], None]:
+        def timed(*args: *Args) -> None:
             started = timer()
-            hook(*args, **kwargs)
+            hook(*args)
             seconds = timer() - started
             if seconds > self.budget_s:
                 self.slow(name, seconds)
 
         return timed
 
-    def _guarded(self, name: str, hook: Callable[P, None]) -> Callable[P, None]:
-        def guarded(*args: P.args, **kwargs: P.kwargs) -> None:
+    def _guarded(self, name: str, hook: Callable[[*Args], None]) -> Callable[[*Args], None]:
+        def guarded(*args: *Args) -> None:
             try:
-                hook(*args, **kwargs)
+                hook(*args)
             except ContractError:
                 raise
             except Exception as error:  # the user chose on_error = "continue"
@@ -90,7 +90,7 @@ class BoundHooks:
         """
         defined = hooks_of(type(strategy))
 
-        def bound(name: str, hook: Callable[P, None]) -> Callable[P, None] | None:
+        def bound(name: str, hook: Callable[[*Args], None]) -> Callable[[*Args], None] | None:
             return policy.wrap(name, hook) if name in defined else None
 
         self.start = bound("on_start", strategy.on_start)

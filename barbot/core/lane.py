@@ -136,15 +136,19 @@ class Lane:
 
     def updated(self, bar: Bar) -> None:
         """Tell UPDATE, here and in the derived feeds."""
-        for bars, _ in self.derived:
-            bars.absorb(bar)
+        derived = self.derived
+        if derived:
+            for bars, _ in derived:
+                bars.absorb(bar)
         if self._on_update is not None:
-            self._peek(bar)
+            for peek in self._peeks:
+                peek(bar)
             self.audit.append(Updated(bar))
             self.host.lane = self
             self._on_update(bar, self.window)
-        for bars, _ in self.derived:
-            bars.announce(bar)
+        if derived:
+            for bars, _ in derived:
+                bars.announce(bar)
 
     def _peek(self, bar: Bar) -> None:
         for peek in self._peeks:

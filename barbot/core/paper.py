@@ -179,6 +179,12 @@ class PaperVenue:
 
         Call it before the engine steps over the same event, and apply the reports before that step.
         """
+        if event.__class__ is BarUpdate and self._is_watching and not self._pending and now < self._sweep_at:
+            desk = self._by_feed.get(event.feed)
+            if desk is None or not desk.orders:  # by far the commonest in live: nothing but to be remembered
+                if desk is not None:
+                    desk.seen.watch(event, now)
+                return []
         reports, self._pending = self._pending, []
         desk = self._by_feed.get(event.feed) if type(event) is Bar else self._desk_of(event)
         if desk is not None:

@@ -41,9 +41,9 @@ Step: TypeAlias = tuple[int, list[MarketEvent]] | Undecodable
 def decode_journal(records: Iterable[Record]) -> Iterator[Step]:
     """Yield what each record came to, in order: pass a `JournalReader`.
 
-    A connect gives `Connected` and a fresh decoder from its codec, a drop gives `Disconnected`, an incoming
-    frame and a fetched body what the decoder makes of them. The seal gives its time and no event: deadlines up
-    to it had fired in the recorded run. Outgoing frames give nothing at all.
+    A connect gives a fresh decoder from its codec, and `Connected` unless that decoder tells it itself; a drop
+    gives `Disconnected`, an incoming frame and a fetched body what the decoder makes of them. The seal gives its
+    time and no event: deadlines up to it had fired in the recorded run. Outgoing frames give nothing at all.
 
     Raises:
         ConfigError: a connection's codec is not installed.
@@ -80,16 +80,16 @@ class _Session:
         if isinstance(record, (FetchedText, FetchedBinary)):
             return self._decoder(record.connection).receive_fetched(record, record.ts)
         if isinstance(record, Connect):
-            return [self._connect(record)]
+            return self._connect(record)
         self._decoders.pop(record.connection, None)
         return [Disconnected(record.connection, record.ts, record.reason)]
 
-    def _connect(self, record: Connect) -> Connected:
+    def _connect(self, record: Connect) -> list[MarketEvent]:
         provider = self._providers.get(record.codec)
         if provider is None:
             provider = self._providers[record.codec] = find_provider(record.codec)
         self._decoders[record.connection] = provider.make_decoder(record.connection, record.feeds)
-        return Connected(record.connection, record.ts, record.feeds)
+        return [] if provider.tells_connected else [Connected(record.connection, record.ts, record.feeds)]
 
     def _decoder(self, connection: str) -> Decoder:
         try:

@@ -18,7 +18,7 @@ AuditLevel = Literal["events", "full", "off"]
 
 
 class RunPlan(msgspec.Struct, frozen=True, kw_only=True):
-    """One strategy over one recorded feed on paper.
+    """One strategy on paper, over a recorded feed or, where `feeds` is empty, over live ones.
 
     `params` are validated already. `cash` by currency; an amount under "" is in the currency of the run.
     `instruments` holds what the settings know of instruments; of others nothing but the name is known.
@@ -41,5 +41,11 @@ class RunPlan(msgspec.Struct, frozen=True, kw_only=True):
     audit: AuditLevel = "events"
     speed: float | None = None
     runs_dir: Path | None = Path("runs")
+    endpoints: dict[str, str] = {}
+    """Provider name to the address that replaces its own (a simulator)."""
+    venues: dict[str, dict[str, object]] = {}
+    """Provider name to its settings."""
+    run_for_s: float | None = None
+    """Wall seconds after which a live run ends by itself."""
     settings: dict[str, object] = {}
     settings_digest: str = ""

@@ -7,7 +7,7 @@ fills at, and yields batches of (stamps, steps): each step is the list of events
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Literal, Protocol
+from typing import Final, Literal, Protocol
 
 import msgspec
 
@@ -21,6 +21,7 @@ from barbot.model.instrument import FeedId, Instrument
 from barbot.model.market import Connected, MarketEvent
 from barbot.providers.base import Provider, Sends, Silence, find_provider
 from barbot.providers.decode import Undecodable, decode_journal
+from barbot.run.line import Market
 from barbot.timing.interval import SECOND
 from barbot.timing.sessions import grid_for
 from barbot.wire.journal import Connect, Record
@@ -28,6 +29,10 @@ from barbot.wire.journal_read import estimate_records, open_reader
 
 JOURNAL_SUFFIX = ".jsonl.zst"
 _BATCH = 4096
+
+REPAIR_TIMEOUT: Final = 30 * SECOND
+REPAIR_TIMEOUT_A_FEED: Final = SECOND // 5
+"""A venue's request limit answers many feeds one after another."""
 _DIAL_NS = 60 * SECOND
 _EVER = -(2**63)
 
@@ -41,23 +46,16 @@ class Steps(msgspec.Struct, frozen=True, gc=False):
     """Whether `events` holds one event a step, unwrapped."""
 
 
-class RecordedSource(Protocol):
+class RecordedSource(Market, Protocol):
     """What a replay needs of its source."""
 
-    name: str
-    specs: list[FeedSpec]
-    instruments: dict[str, Instrument]
-    prices: dict[str, str]
     rows_hint: int | None
     undecodable: int
     warnings: list[str]
     ts_start: int
     """When hooks begin to run; what comes before it is a preroll that fills the windows."""
-    has_quotes: bool
-    """Whether there may be quotes, which the paper venue must see even if nothing waits for them."""
 
     def steps(self) -> Iterator[Steps]: ...
-    def digest(self) -> str: ...
 
 
 def open_source(
@@ -93,7 +91,7 @@ def _shorter(feed: FeedId, offered: Sequence[FeedId]) -> FeedId | None:
     return max(fitting, key=lambda f: f.interval.ns, default=None)
 
 
-def _plan_feeds(
+def plan_feeds(
     wanted: Sequence[FeedId], offered: Sequence[FeedId], *, derive: bool
 ) -> list[tuple[FeedId, FeedId | None, bool]]:
     """Return (feed, base or None, is_hidden), every base before what is derived from it, else as they are wanted.
@@ -145,7 +143,7 @@ class ColumnSource:
         self.ts_start = _EVER
         offered = list(self._feed.feeds)
         from_trades = [f for f in wanted if f.instrument in self._feed.trades and f not in offered]
-        planned = _plan_feeds(wanted, [*offered, *from_trades], derive=derive)
+        planned = plan_feeds(wanted, [*offered, *from_trades], derive=derive)
         self.specs = [
             FeedSpec(
                 feed=feed,
@@ -162,7 +160,7 @@ class ColumnSource:
             )
             for feed, base, hidden in planned
         ]
-        self.prices = _price_sources(self.specs)
+        self.prices = price_sources(self.specs)
 
     def steps(self) -> Iterator[Steps]:
         """Yield the files' events in order of time; ticks come on a connection that is up throughout."""
@@ -215,16 +213,21 @@ class JournalSource:
             for f in wanted
         }
         offered = [FeedId.parse(feed) for feed in served]
-        planned = _plan_feeds(wanted, offered, derive=derive)
+        planned = plan_feeds(wanted, offered, derive=derive)
         self.specs = [
-            _derived_spec(feed, base, self.instruments[feed.instrument], window)
+            derived_spec(feed, base, self.instruments[feed.instrument], window)
             if base
             else provider_spec(
-                served[str(feed)], feed, self.instruments[feed.instrument], window=window, is_hidden=hidden
+                served[str(feed)],
+                feed,
+                self.instruments[feed.instrument],
+                window=window,
+                feeds=len(planned),
+                is_hidden=hidden,
             )
             for feed, base, hidden in planned
         ]
-        self.prices = _price_sources(self.specs)
+        self.prices = price_sources(self.specs)
 
     def steps(self) -> Iterator[Steps]:
         """Yield what the journal's records came to; what cannot be decoded is counted and skipped."""
@@ -278,7 +281,7 @@ def _served(reader: Iterable[Record], wanted: Sequence[FeedId]) -> dict[str, Pro
     return served
 
 
-def _price_sources(specs: Sequence[FeedSpec]) -> dict[str, str]:
+def price_sources(specs: Sequence[FeedSpec]) -> dict[str, str]:
     """Return what each instrument's paper orders fill at: its trades, else its shortest candles."""
     prices: dict[str, str] = {}
     for spec in sorted(specs, key=lambda s: s.feed.interval.ns):
@@ -290,13 +293,13 @@ def _price_sources(specs: Sequence[FeedSpec]) -> dict[str, str]:
 
 
 def provider_spec(
-    provider: Provider, feed: FeedId, instrument: Instrument, *, window: int, is_hidden: bool = False
+    provider: Provider, feed: FeedId, instrument: Instrument, *, window: int, feeds: int, is_hidden: bool = False
 ) -> FeedSpec:
-    """Return what a provider declares of its feeds as the core takes it."""
+    """Return what a provider declares of its feeds as the core takes it; `feeds` are there in all."""
     grace = provider.grace
     return FeedSpec(
         feed=feed,
-        grid=grid_for(instrument.calendar, feed.interval),
+        grid=grid_for(instrument.calendar, feed.interval, week_anchor=provider.week_anchor),
         source=Source.TRADES if provider.sends is Sends.TRADES else Source.CANDLES,
         is_hidden=is_hidden,
         grace=Grace(*(round(s * SECOND) for s in (grace.minimum_s, grace.initial_s, grace.maximum_s))),
@@ -305,10 +308,11 @@ def provider_spec(
         history_omits_quiet=provider.silence is not Silence.FLAT,
         warmup_bars=window,
         window=window,
+        repair_timeout_ns=REPAIR_TIMEOUT + feeds * REPAIR_TIMEOUT_A_FEED,
     )
 
 
-def _derived_spec(feed: FeedId, base: FeedId, instrument: Instrument, window: int) -> FeedSpec:
+def derived_spec(feed: FeedId, base: FeedId, instrument: Instrument, window: int) -> FeedSpec:
     return FeedSpec(
         feed=feed,
         grid=grid_for(instrument.calendar, feed.interval),

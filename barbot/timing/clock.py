@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime, timedelta
-from typing import Protocol
+from typing import Final, Protocol
 
 from barbot.errors import ConfigError
 
@@ -28,6 +28,55 @@ class SystemClock:
     def now(self) -> int:
         """Return the system's time in nanoseconds since the epoch, UTC."""
         return time.time_ns()
+
+
+class PacedClock(Clock, Protocol):
+    """What tells a live driver the time, and how fast it passes."""
+
+    speed: float
+    """How many of its seconds pass in one of the wall's."""
+
+    def shift(self, ns: int) -> None:
+        """Set the clock forward by `ns` (back, if negative); before a run begins, never during one."""
+
+    def slept_ns(self) -> int:
+        """Return how much time passed that this clock has missed, because the machine was asleep."""
+
+    def catch_up(self) -> None:
+        """Go forward by what was missed."""
+
+
+class VenueClock:
+    """A venue's clock, kept by the machine's steady timer; it may run faster than the wall, for rehearsals."""
+
+    def __init__(self, offset_ns: int = 0, speed: float = 1.0) -> None:
+        """Begin at the system's time plus `offset_ns`; let `speed` seconds pass in one."""
+        self.speed = speed
+        self._system = time.time_ns()
+        self._started = time.perf_counter_ns()
+        self._anchor = self._system + offset_ns
+
+    def shift(self, ns: int) -> None:
+        """Set the clock forward by `ns` (back, if negative); before a run begins, never during one."""
+        self._anchor += ns
+
+    def now(self) -> int:
+        """Return the venue's time in nanoseconds since the epoch, UTC; it never goes back."""
+        passed = time.perf_counter_ns() - self._started
+        return self._anchor + (passed if self.speed == 1.0 else int(passed * self.speed))
+
+    def slept_ns(self) -> int:
+        """Return by how much more the system's time went on than the steady timer, which stands still in a sleep.
+
+        Somebody who sets the system's time forward looks the same; one who sets it back is not believed.
+        """
+        return max(time.time_ns() - self._system - (time.perf_counter_ns() - self._started), 0)
+
+    def catch_up(self) -> None:
+        """Go forward by what was missed."""
+        missed = self.slept_ns()
+        self._system += missed
+        self._anchor += round(missed * self.speed)
 
 
 class VirtualClock:
@@ -52,9 +101,8 @@ class VirtualClock:
         self._now = ts
 
 
-def stopwatch() -> float:
-    """Return seconds of a monotonic timer, for durations that decide nothing."""
-    return time.perf_counter()
+stopwatch: Final = time.perf_counter
+"""Returns seconds of a monotonic timer, for durations that decide nothing."""
 
 
 def iso(ts: int) -> str:

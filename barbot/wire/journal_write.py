@@ -8,6 +8,7 @@ fsynced, so a power cut may take more).
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Final
@@ -107,12 +108,38 @@ class JournalWriter:
         self._pending_ts = now
         self._due: int | None = now + flush_ns
 
+    @property
+    def is_open(self) -> bool:
+        """Whether records can be added: it was not ended, and could be written to so far."""
+        return not self._ended
+
     def frame(self, now: int, connection: str, direction: Direction, payload: str | bytes) -> None:
         """Record a frame as it came in or went out."""
         if isinstance(payload, str):
             self._append(now, TextFrame(now, connection, direction, payload))
         else:
             self._append(now, BinaryFrame(now, connection, direction, payload))
+
+    def frames(self, now: int, connection: str, direction: Direction, payloads: Sequence[str | bytes]) -> None:
+        """Record what one read brought: the first frame at `now`, each later one 1 ns after the one before it.
+
+        What as many calls of `frame` would write, but for where it is flushed; at half their cost.
+        """
+        self._check_open()
+        records: list[TextFrame | BinaryFrame] = [
+            TextFrame(ts, connection, direction, payload)
+            if isinstance(payload, str)
+            else BinaryFrame(ts, connection, direction, payload)
+            for ts, payload in enumerate(payloads, now)
+        ]
+        try:
+            lines = _ENCODER.encode_lines(records)
+        except UnicodeEncodeError:
+            raise JournalError("text that UTF-8 cannot carry; record it as bytes", file=self._name) from None
+        is_first = not self._pending
+        self._pending += lines
+        self._records += len(records)
+        self._look(now, is_first=is_first)
 
     def connect(self, now: int, connection: str, codec: str, feeds: tuple[str, ...] | list[str], url: str = "") -> None:
         """Record that a connection is up, which provider decodes it, and which feeds it serves."""
@@ -187,11 +214,15 @@ class JournalWriter:
             raise JournalError("text that UTF-8 cannot carry; record it as bytes", file=self._name) from None
         pending.append(_NEWLINE)
         self._records += 1
-        if not start:
+        self._look(now, is_first=not start)
+
+    def _look(self, now: int, *, is_first: bool) -> None:
+        """Flush if enough has gathered or waited; `is_first` says that nothing waited before."""
+        if is_first:
             self._pending_ts = now
             if self._due is None:
                 self._due = now + self._flush_ns
-        if len(pending) >= self._flush_bytes or (self._due is not None and now >= self._due):
+        if len(self._pending) >= self._flush_bytes or (self._due is not None and now >= self._due):
             self.flush()
 
     def _block(self, lines: bytearray, ts: int) -> bytes:

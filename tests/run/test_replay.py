@@ -95,8 +95,8 @@ class Watching(Cross):
 def listened(strategy: type[Cross], plan: RunPlan) -> tuple[RunOutcome, list[tuple[object, ...]]]:
     replay = Replay(msgspec.structs.replace(plan, strategy=strategy), clock=VirtualClock(T0))
     outcome = replay.run()
-    assert isinstance(replay.strategy, Cross)
-    return outcome, replay.strategy.told
+    assert isinstance(replay.line.strategy, Cross)
+    return outcome, replay.line.strategy.told
 
 
 # -- the same run again ---------------------------------------------------------------------------------
@@ -343,8 +343,8 @@ def test_derived_feeds_may_be_named_in_any_order_and_stand_on_each_other(
     replay = Replay(planned(Stack, bars_csv("a.csv", WALK)), clock=VirtualClock())
     outcome = replay.run()
     assert [(f.feed, f.closed) for f in outcome.feeds] == [(LONG, 4), ("sim:A-USD@10m", 2)]
-    assert isinstance(replay.strategy, Stack)
-    assert replay.strategy.first.value == WALK[19]
+    assert isinstance(replay.line.strategy, Stack)
+    assert replay.line.strategy.first.value == WALK[19]
 
 
 def test_refusals_of_a_hidden_base_are_counted_with_what_is_derived_from_it(

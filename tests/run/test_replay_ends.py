@@ -81,8 +81,8 @@ class Cross(Strategy):
 def listened(strategy: type[Cross], plan: RunPlan) -> tuple[RunOutcome, list[tuple[object, ...]]]:
     replay = Replay(msgspec.structs.replace(plan, strategy=strategy), clock=VirtualClock(T0))
     outcome = replay.run()
-    assert isinstance(replay.strategy, Cross)
-    return outcome, replay.strategy.told
+    assert isinstance(replay.line.strategy, Cross)
+    return outcome, replay.line.strategy.told
 
 
 # -- spans of time --------------------------------------------------------------------------------------
@@ -319,8 +319,8 @@ def test_a_run_that_is_stopped_ends_between_two_steps_and_is_complete(
     replay = Replay(plan, clock=VirtualClock(T0))
     seen: list[Progress] = []
     outcome = replay.run(stop=stop, progress=seen.append)
-    assert isinstance(replay.strategy, Stops)
-    assert (outcome.interrupted, outcome.feeds[0].closed, replay.strategy.told[-1][1]) == (True, 5, "stop")
+    assert isinstance(replay.line.strategy, Stops)
+    assert (outcome.interrupted, outcome.feeds[0].closed, replay.line.strategy.told[-1][1]) == (True, 5, "stop")
     assert seen[-1] == Progress(5, 20, T0 + 5 * MINUTE)
     assert outcome.run_dir is not None
     assert (outcome.run_dir / "ledger.sqlite").is_file()

@@ -204,7 +204,7 @@ def test_a_span_of_a_journal_begins_with_a_preroll_and_ends_before_its_end(journ
 
 def test_what_a_provider_declares_is_what_the_core_goes_by() -> None:
     provider, instrument = find_provider("native-history"), Instrument.bare("sim:A")
-    spec = provider_spec(provider, FeedId.parse(M1), instrument, window=77)
+    spec = provider_spec(provider, FeedId.parse(M1), instrument, window=77, feeds=1)
     grace = provider.grace
     assert spec.grace == Grace(*(round(s * SECOND) for s in (grace.minimum_s, grace.initial_s, grace.maximum_s)))
     assert (spec.source, spec.has_history, spec.window, spec.warmup_bars) == (Source.CANDLES, True, 77, 77)

@@ -1,0 +1,214 @@
+"""Claim: our link takes frames from a WebSocket faster than the stock client of `websockets` does.
+
+    python -m benchmarks.link [--frames 200000] [--rounds 3]
+
+A server in a process of its own sends prebuilt frames (KuCoin candles, 240 bytes) in large writes, so that the
+client is the bottleneck. In each round, one after the other: a bare socket that only counts bytes; a bare loop
+that hands what it reads to the protocol of `websockets`; its stock client; our link. The table shows the median
+round: thousands of frames a second by the clock, and microseconds of the client's CPU a frame, which a busy
+machine does not change much.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import random
+import socket
+import statistics
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable
+from functools import partial
+from time import perf_counter, process_time
+from typing import Final
+
+import anyio
+from websockets.asyncio.client import connect
+from websockets.client import ClientProtocol
+from websockets.exceptions import ConnectionClosed
+from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory, ServerPerMessageDeflateFactory
+from websockets.frames import Frame, Opcode
+from websockets.http11 import Request
+from websockets.protocol import State
+from websockets.server import ServerProtocol
+from websockets.uri import parse_uri
+
+from barbot.errors import LinkLost
+from barbot.wire.websocket import connect_websocket
+
+BLOCK: Final = 2_000
+READ_BYTES: Final = 262_144
+
+
+def candles() -> list[bytes]:
+    """Return a block of different candle messages, as KuCoin spells them."""
+    walk, price, frames = random.Random(1), 77_320.2, []
+    for number in range(BLOCK):
+        price = round(price + walk.uniform(-9, 9), 1)
+        row = [1_787_422_980.0, price - 3, price, price + 4, price - 5, walk.uniform(0, 9), walk.uniform(0, 90_000)]
+        text = ",".join(f'"{value:.8f}"' for value in row)
+        frames.append(
+            '{"topic":"/market/candles:BTC-USDT_1min","type":"message","subject":"trade.candles.update","data":'
+            f'{{"symbol":"BTC-USDT","candles":[{text}],"time":{1_787_423_033_254_043_338 + number}}}}}'.encode()
+        )
+    return frames
+
+
+def serve(frames: int) -> None:
+    """Serve connection after connection: the handshake, `frames` frames, goodbye."""
+    texts = candles()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        print(listener.getsockname()[1], flush=True)
+        while True:
+            peer, _ = listener.accept()
+            with peer:
+                try:
+                    flood(peer, texts, frames)
+                except OSError:
+                    continue
+
+
+def flood(peer: socket.socket, texts: list[bytes], frames: int) -> None:
+    protocol = ServerProtocol(extensions=[ServerPerMessageDeflateFactory()])
+    while not (events := protocol.events_received()):
+        protocol.receive_data(peer.recv(65_536))
+    assert isinstance(events[0], Request)
+    protocol.send_response(protocol.accept(events[0]))
+    peer.sendall(b"".join(protocol.data_to_send()))
+    # the block only refers back to itself, so that it can be unpacked again and again
+    block = b"".join(Frame(Opcode.TEXT, text).serialize(mask=False, extensions=protocol.extensions) for text in texts)
+    for _ in range(-(-frames // BLOCK)):
+        peer.sendall(block)
+    protocol.send_close(1000)
+    peer.sendall(b"".join(protocol.data_to_send()))
+    while protocol.close_rcvd is None and (data := peer.recv(65_536)):
+        protocol.receive_data(data)
+
+
+def bare_socket(port: int, packs: bool) -> tuple[int, float]:
+    """Count bytes and nothing else; frames are worked out from the others' counts (0 here)."""
+    with socket.create_connection(("127.0.0.1", port)) as stream:
+        stream.sendall(_request(port, packs)[1])
+        stream.recv(65_536)
+        start, size = perf_counter(), 0
+        while data := stream.recv(READ_BYTES):
+            size += len(data)
+            if data.endswith(b"\x88\x02\x03\xe8"):
+                break
+        return 0, perf_counter() - start
+
+
+def bare_protocol(port: int, packs: bool) -> tuple[int, float]:
+    """Read blocking, and hand everything to the protocol of `websockets`."""
+    protocol, request = _request(port, packs)
+    with socket.create_connection(("127.0.0.1", port)) as stream:
+        stream.sendall(request)
+        while protocol.state is State.CONNECTING:
+            protocol.receive_data(stream.recv(READ_BYTES))
+        start, count = perf_counter(), 0
+        while protocol.close_rcvd is None:
+            protocol.receive_data(stream.recv(READ_BYTES))
+            texts = [str(f.data, "utf-8") for f in protocol.events_received() if isinstance(f, Frame) and f.opcode == 1]
+            count += len(texts)
+        return count, perf_counter() - start
+
+
+def _request(port: int, packs: bool) -> tuple[ClientProtocol, bytes]:
+    factory = ClientPerMessageDeflateFactory(client_max_window_bits=True)
+    protocol = ClientProtocol(parse_uri(f"ws://127.0.0.1:{port}"), extensions=[factory] if packs else None)
+    protocol.send_request(protocol.connect())
+    return protocol, b"".join(protocol.data_to_send())
+
+
+async def stock(port: int, packs: bool) -> tuple[int, float]:
+    """Receive with the stock client: its default, a message at a time."""
+    compression = "deflate" if packs else None
+    async with connect(f"ws://127.0.0.1:{port}", compression=compression, proxy=None) as connection:
+        start, count = perf_counter(), 0
+        try:
+            while True:
+                await connection.recv()
+                count += 1
+        except ConnectionClosed:
+            return count, perf_counter() - start
+
+
+async def ours(port: int, packs: bool) -> tuple[int, float]:
+    """Receive with our link."""
+    link = await connect_websocket(f"ws://127.0.0.1:{port}", compression=packs)
+    start, count = perf_counter(), 0
+    try:
+        while True:
+            count += len(await link.receive())
+    except LinkLost:
+        seconds = perf_counter() - start
+    await link.close(1)
+    return count, seconds
+
+
+Client = Callable[[int, bool], tuple[int, float]]
+
+
+def on(uses_uvloop: bool, receive: Callable[[int, bool], Awaitable[tuple[int, float]]]) -> Client:
+    """Run `receive` in an event loop of its own."""
+
+    def run(port: int, packs: bool) -> tuple[int, float]:
+        return anyio.run(partial(receive, port, packs), backend_options={"use_uvloop": uses_uvloop})
+
+    return run
+
+
+def clients() -> dict[str, Client]:
+    found: dict[str, Client] = {
+        "bare socket, bytes only": bare_socket,
+        "bare loop, websockets' protocol": bare_protocol,
+    }
+    loops = {"asyncio": False, "uvloop": True} if importlib.util.find_spec("uvloop") else {"asyncio": False}
+    for loop, uses_uvloop in loops.items():
+        found[f"stock websockets client, {loop}"] = on(uses_uvloop, stock)
+        found[f"barbot link, {loop}"] = on(uses_uvloop, ours)
+    return found
+
+
+def measure(port: int, frames: int, rounds: int) -> None:
+    """Print the table."""
+    expected = -(-frames // BLOCK) * BLOCK
+    results: dict[tuple[str, bool], list[tuple[float, float]]] = {}
+    for _ in range(rounds):
+        for packs in (False, True):
+            for name, client in clients().items():
+                cpu = process_time()
+                count, seconds = client(port, packs)
+                cpu = process_time() - cpu
+                if count not in (0, expected):
+                    raise SystemExit(f"{name} got {count} frames of {expected}")
+                results.setdefault((name, packs), []).append((expected / seconds / 1_000, cpu / expected * 1e6))
+    print(f"{'':<34}{'plain k/s':>12}{'us CPU':>8}{'deflate k/s':>14}{'us CPU':>8}")
+    for name in clients():
+        plain, packed = results[name, False], results[name, True]
+        rates = [statistics.median(rate for rate, _ in taken) for taken in (plain, packed)]
+        costs = [statistics.median(cost for _, cost in taken) for taken in (plain, packed)]
+        print(f"{name:<34}{rates[0]:>12,.0f}{costs[0]:>8.2f}{rates[1]:>14,.0f}{costs[1]:>8.2f}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--frames", type=int, default=200_000)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.serve:
+        serve(options.frames)
+        return
+    command = [sys.executable, "-m", "benchmarks.link", "--serve", "--frames", str(options.frames)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        try:
+            measure(int(server.stdout.readline()), options.frames, options.rounds)
+        finally:
+            server.terminate()
+
+
+if __name__ == "__main__":
+    main()
