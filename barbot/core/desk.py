@@ -225,7 +225,8 @@ class TradingDesk:
         )
         answer = self.gate.check(intent, context)
         if not self.busy:
-            self._stir()
+            self.busy = True
+            engine.stir(busy=True)
         if isinstance(answer, Refusal):
             order = self.book.refuse(intent, answer.reason, now)
             self.audit.append(OrderRefused(name, answer.rule, answer.reason, now))

@@ -14,7 +14,7 @@ from decimal import Decimal
 from operator import itemgetter
 from typing import Final, TypeAlias
 
-from barbot.core.costs import Costs, against, no_slippage
+from barbot.core.costs import Costs, against, no_latency, no_slippage
 from barbot.core.costs import PaperSettings as PaperSettings
 from barbot.core.ledger import EXACT, ZERO
 from barbot.core.matching import (
@@ -116,7 +116,7 @@ class PaperVenue:
         self._volume_limit = settings.volume_limit
         costs = costs or settings.costs()
         self._fees, self._slippage, self._latency = costs.fees, costs.slippage, costs.latency
-        self._slips = costs.slippage is not no_slippage
+        self._slips, self._lags = costs.slippage is not no_slippage, costs.latency is not no_latency
         self._afford = afford
         self._day_end = day_end
         self._through = settings.limit_fill == "through"
@@ -147,7 +147,7 @@ class PaperVenue:
             why = f"{intent.instrument} has no price source here; add a feed of it to the strategy"
             self._pending.append(_report(intent.client_order_id, _REJECTED, now, now, why))
             return []
-        live_at = self._latency(now)
+        live_at = self._latency(now) if self._lags else now
         order = standing(intent, live_at, NEVER)
         if intent.time_in_force is _DAY:
             order.expires_at = self._day_end(desk.instrument.calendar, live_at)

@@ -384,7 +384,9 @@ class Funds:
     def __call__(self, fill: Fill, unbooked: Sequence[Fill] = ()) -> str:
         """Return "" or why `fill` cannot be paid, after the `unbooked` fills that the ledger has not seen yet."""
         if not self._is_margin:
-            return self._lack_of_cash(fill, unbooked) if fill.side is _BUY else self._lack_of_position(fill, unbooked)
+            if fill.side is _BUY:
+                return self._lack_of_cash(fill, unbooked)
+            return self._lack_of_position(fill, unbooked)
         held = self._held(fill.instrument, unbooked)
         after = _add(held, _signed(fill))
         return "" if _is_reduction(held, after) else self._lack_of_margin(fill, unbooked, after)
@@ -397,7 +399,7 @@ class Funds:
         return held
 
     def _lack_of_position(self, fill: Fill, unbooked: Sequence[Fill]) -> str:
-        held = self._held(fill.instrument, unbooked)
+        held = self._held(fill.instrument, unbooked) if unbooked else self._ledger.quantity(fill.instrument)
         if fill.quantity <= held:
             return ""
         return f"sell {_show(fill.quantity)} at {_show(fill.price)} exceeds the position {_show(held)}"

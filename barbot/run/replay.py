@@ -89,7 +89,7 @@ class Replay:
         self.strategy = _made(plan)
         self.engine = self._make_engine(instruments)
         funds = Funds(plan.limits, ledger, instruments)
-        self.venue = PaperVenue(instruments, plan.paper, self.source.prices, afford=funds)
+        self.venue = PaperVenue(instruments, plan.paper, self.source.prices, afford=funds.__call__)
         self._source_digest = self.source.digest()
         self.folder = open_run(plan, self.run_id, self._source_digest, clock) if plan.runs_dir is not None else None
         self.trail = Trail(self.desk, currency=self.currency, folder=self.folder, level=plan.audit, listener=listener)
