@@ -38,7 +38,7 @@ _TOO_MANY: Final = Decimal(10) ** 40
 _NO_MARKS: Final[dict[str, float]] = {}
 
 
-class Submit(msgspec.Struct, frozen=True):
+class Submit(msgspec.Struct, frozen=True, gc=False):
     """Send this order to its venue."""
 
     approved: Approved

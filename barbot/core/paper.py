@@ -38,7 +38,7 @@ from barbot.core.risk import Approved
 from barbot.errors import ConfigError
 from barbot.model.instrument import Instrument, to_decimal
 from barbot.model.market import Bar, BarUpdate, MarketEvent, Quote, Trade
-from barbot.model.order import ExecutionReport, Fill, Liquidity, OrderStatus, TimeInForce
+from barbot.model.order import ExecutionReport, Fill, Liquidity, OrderStatus, OrderType, TimeInForce
 from barbot.timing.sessions import day_end as session_day_end
 
 NEVER: Final = 1 << 62
@@ -54,6 +54,7 @@ _BARS: Final = (Bar, BarUpdate)
 _TICKS: Final = (Trade, Quote)
 _TAKER: Final = Liquidity.TAKER
 _DAY: Final = TimeInForce.DAY
+_MARKET: Final = OrderType.MARKET
 _FOK: Final = TimeInForce.FOK
 _NEW: Final = OrderStatus.NEW
 _PARTIALLY_FILLED: Final = OrderStatus.PARTIALLY_FILLED
@@ -157,7 +158,7 @@ class PaperVenue:
         if live_at > desk.newest:  # not max(): it costs three times as much
             desk.newest = live_at
         self._orders[intent.client_order_id] = (desk, order)
-        if live_at < self._sweep_at and order.rests:
+        if intent.type is not _MARKET and live_at < self._sweep_at:
             self._sweep_at = live_at + 1
         return []
 

@@ -316,14 +316,18 @@ class RiskGate:
         context = case.context
         currency = context.instrument.currency
         total = ZERO
-        for name in context.book.interested():
+        for name, interest in context.book.active.items():
+            unpriced = interest.buy_quantity
+            if not unpriced:
+                continue
             instrument = self._instruments.get(name)
             if instrument is None or instrument.currency != currency:
                 continue
-            interest = context.book.interest(name)
-            total = _add(total, _value(instrument, _ONE, interest.priced_buy_value))
-            if interest.market_buy_quantity:
-                total = _add(total, _value(instrument, self._mark(name, context), interest.market_buy_quantity))
+            if interest.priced_buy_quantity:
+                total = _add(total, _value(instrument, _ONE, interest.priced_buy_value))
+                unpriced = interest.market_buy_quantity
+            if unpriced:
+                total = _add(total, _value(instrument, self._mark(name, context), unpriced))
         return _multiply(total, _add(_ONE, context.fee_rate)) if total else total
 
     def _check_margin(self, case: _Case) -> _Finding:
