@@ -331,7 +331,7 @@ class TradeBuilder:
         total.seen = None
         self._closed[total.ts_open] = total
         window = self.tracker.spec.window
-        if len(self._closed) > 2 * window + 64:  # quiet bars that got a late trade stand in it out of order
+        if len(self._closed) > window + 64:  # quiet bars that got a late trade stand in it out of order
             for ts_open in sorted(self._closed)[:-window]:
                 del self._closed[ts_open]
 
