@@ -37,6 +37,7 @@ _MARKET: Final = OrderType.MARKET
 _add: Final = EXACT.add
 _subtract: Final = EXACT.subtract
 _multiply: Final = EXACT.multiply
+_fma: Final = EXACT.fma
 _NEVER: Final = 1 << 62
 
 
@@ -296,7 +297,7 @@ class RiskGate:
                 f"{_show(case.held)} less {_show(interest.sell_quantity)} in open sells; "
                 "lower the quantity, cancel an open sell, or set allow_short"
             )
-        cost = _multiply(case.notional, _add(_ONE, context.fee_rate)) if context.fee_rate else case.notional
+        cost = _fma(case.notional, context.fee_rate, case.notional) if context.fee_rate else case.notional
         currency = context.instrument.currency
         free = context.ledger.cash(currency)
         if context.book.active:
@@ -425,6 +426,8 @@ class Funds:
         fee = fill.fee if fill.fee_currency == currency else ZERO
         if instrument.currency != currency:
             return fee
+        if fill.side is _BUY and instrument.multiplier == _ONE:
+            return _fma(fill.price, fill.quantity, fee)
         value = _value(instrument, fill.price, fill.quantity)
         return _add(value, fee) if fill.side is _BUY else _subtract(fee, value)
 

@@ -230,7 +230,8 @@ class Replay:
         if venue.idle and not self._is_watched:
             commands = engine.step(now, (event,))
         else:
-            commands = engine.step(now, (*self._answers(event, now), event))
+            reports = venue.match(event, now) if event.__class__ is Bar else self._answers(event, now)
+            commands = engine.step(now, (*reports, event))
         if commands:
             self._route(commands, now)
 
