@@ -38,7 +38,7 @@ _TOO_MANY: Final = Decimal(10) ** 40
 _NO_MARKS: Final[dict[str, float]] = {}
 
 
-class Submit(msgspec.Struct, frozen=True):
+class Submit(msgspec.Struct, frozen=True, gc=False):
     """Send this order to its venue."""
 
     approved: Approved
@@ -225,7 +225,8 @@ class TradingDesk:
         )
         answer = self.gate.check(intent, context)
         if not self.busy:
-            self._stir()
+            self.busy = True
+            engine.stir(busy=True)
         if isinstance(answer, Refusal):
             order = self.book.refuse(intent, answer.reason, now)
             self.audit.append(OrderRefused(name, answer.rule, answer.reason, now))

@@ -109,8 +109,10 @@ class Engine:
         self._timers: list[tuple[int, int, int, Lane]] = []
         self._next_equity = NEVER
         self._next_deadline = NEVER
+        self._next_due = NEVER
+        """The first deadline or sample of equity."""
         self._wake_at = NEVER
-        """When `advance` has to look up: the first deadline or sample of equity, at once while something leaves."""
+        """When `advance` has to look up: when something is due, at once while something leaves."""
         self._started = False
         self._prerolling = False
         self._is_wanted = False
@@ -250,7 +252,7 @@ class Engine:
         """
         try:
             until = now - 1 if events else now
-            while self._next_deadline <= until or self._next_equity <= until:
+            while self._next_due <= until:
                 self._catch_up(until)
             self.now = now
             handlers = self._handlers
@@ -389,12 +391,13 @@ class Engine:
 
     def _plan_wake(self) -> None:
         self._next_deadline = self._timers[0][0] if self._timers else NEVER
+        self._next_due = min(self._next_deadline, self._next_equity)
         if not self.desk.busy:
-            self._wake_at = min(self._next_deadline, self._next_equity)
+            self._wake_at = self._next_due
 
     def stir(self, *, busy: bool) -> None:
         """Be told by the desk that something wants to leave, or that all has left."""
-        self._wake_at = _AT_ONCE if busy else min(self._next_deadline, self._next_equity)
+        self._wake_at = _AT_ONCE if busy else self._next_due
 
     # -- market events ------------------------------------------------------------------------------------
 

@@ -111,13 +111,15 @@ class _Account:
         "multiplier",
         "quantity",
         "realised",
+        "tally",
         "trip_fees",
         "ts_entry",
         "view",
     )
 
-    def __init__(self, instrument: Instrument) -> None:
+    def __init__(self, instrument: Instrument, tally: _Tally) -> None:
         self.instrument = instrument.id
+        self.tally = tally
         self.currency = instrument.currency
         self.multiplier = instrument.multiplier
         self.has_multiplier = instrument.multiplier != _ONE
@@ -261,7 +263,8 @@ class Ledger:
         """
         account = self._accounts.get(fill.instrument)
         if account is None:
-            account = self._accounts[fill.instrument] = _Account(instrument)
+            tally = self._tallies.setdefault(instrument.currency, _Tally())
+            account = self._accounts[fill.instrument] = _Account(instrument, tally)
         account.view = None
         signed = fill.quantity if fill.side is _BUY else fill.quantity.copy_negate()
         if fill.fee_currency == account.currency or not fill.fee:
@@ -301,10 +304,7 @@ class Ledger:
 
     def _finish(self, account: _Account, price: Decimal, value: Decimal, fee: Decimal, ts: int) -> RoundTrip:
         trip = account.finish(price, value, fee, ts)
-        tally = self._tallies.get(account.currency)
-        if tally is None:
-            tally = self._tallies[account.currency] = _Tally()
-        tally.count(trip)
+        account.tally.count(trip)
         return trip
 
     def _pay(self, currency: str, fee: Decimal) -> None:

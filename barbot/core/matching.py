@@ -31,7 +31,7 @@ _IOC: Final = TimeInForce.IOC
 _FOK: Final = TimeInForce.FOK
 
 
-class WorkingOrder(msgspec.Struct):
+class WorkingOrder(msgspec.Struct, gc=False):
     """An order as the paper venue holds it. Comparing is done in float, as the market's prices come.
 
     `limit` and `stop` are times `sign`, the side's, so that lower is better for both sides.

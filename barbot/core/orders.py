@@ -181,7 +181,7 @@ class OrderBook:
     ) -> OrderAnomaly | None:
         if status is not _FILLED and status is not _PARTIALLY_FILLED:
             return _anomaly(report, "bad fill", f"{status.value} with a fill")
-        if fill.instrument != order.instrument or fill.side is not order.side or fill.quantity <= 0:
+        if fill.instrument != order.instrument or fill.side is not order.side or fill.quantity <= ZERO:
             what = f"{fill.side.name} {fill.quantity} {fill.instrument}"
             return _anomaly(report, "bad fill", f"{what} for an order of {order.side.name} {order.instrument}")
         if order.filled_quantity and fill.fill_id in self._fills[order.client_order_id][1]:

@@ -14,7 +14,7 @@ from decimal import Decimal
 from operator import itemgetter
 from typing import Final, TypeAlias
 
-from barbot.core.costs import Costs, against, no_slippage
+from barbot.core.costs import Costs, against, no_latency, no_slippage
 from barbot.core.costs import PaperSettings as PaperSettings
 from barbot.core.ledger import EXACT, ZERO
 from barbot.core.matching import (
@@ -38,7 +38,7 @@ from barbot.core.risk import Approved
 from barbot.errors import ConfigError
 from barbot.model.instrument import Instrument, to_decimal
 from barbot.model.market import Bar, BarUpdate, MarketEvent, Quote, Trade
-from barbot.model.order import ExecutionReport, Fill, Liquidity, OrderStatus, TimeInForce
+from barbot.model.order import ExecutionReport, Fill, Liquidity, OrderStatus, OrderType, TimeInForce
 from barbot.timing.sessions import day_end as session_day_end
 
 NEVER: Final = 1 << 62
@@ -54,6 +54,7 @@ _BARS: Final = (Bar, BarUpdate)
 _TICKS: Final = (Trade, Quote)
 _TAKER: Final = Liquidity.TAKER
 _DAY: Final = TimeInForce.DAY
+_MARKET: Final = OrderType.MARKET
 _FOK: Final = TimeInForce.FOK
 _NEW: Final = OrderStatus.NEW
 _PARTIALLY_FILLED: Final = OrderStatus.PARTIALLY_FILLED
@@ -116,7 +117,7 @@ class PaperVenue:
         self._volume_limit = settings.volume_limit
         costs = costs or settings.costs()
         self._fees, self._slippage, self._latency = costs.fees, costs.slippage, costs.latency
-        self._slips = costs.slippage is not no_slippage
+        self._slips, self._lags = costs.slippage is not no_slippage, costs.latency is not no_latency
         self._afford = afford
         self._day_end = day_end
         self._through = settings.limit_fill == "through"
@@ -147,7 +148,7 @@ class PaperVenue:
             why = f"{intent.instrument} has no price source here; add a feed of it to the strategy"
             self._pending.append(_report(intent.client_order_id, _REJECTED, now, now, why))
             return []
-        live_at = self._latency(now)
+        live_at = self._latency(now) if self._lags else now
         order = standing(intent, live_at, NEVER)
         if intent.time_in_force is _DAY:
             order.expires_at = self._day_end(desk.instrument.calendar, live_at)
@@ -157,7 +158,7 @@ class PaperVenue:
         if live_at > desk.newest:  # not max(): it costs three times as much
             desk.newest = live_at
         self._orders[intent.client_order_id] = (desk, order)
-        if live_at < self._sweep_at and order.rests:
+        if intent.type is not _MARKET and live_at < self._sweep_at:
             self._sweep_at = live_at + 1
         return []
 

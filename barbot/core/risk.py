@@ -37,6 +37,7 @@ _MARKET: Final = OrderType.MARKET
 _add: Final = EXACT.add
 _subtract: Final = EXACT.subtract
 _multiply: Final = EXACT.multiply
+_fma: Final = EXACT.fma
 _NEVER: Final = 1 << 62
 
 
@@ -296,7 +297,7 @@ class RiskGate:
                 f"{_show(case.held)} less {_show(interest.sell_quantity)} in open sells; "
                 "lower the quantity, cancel an open sell, or set allow_short"
             )
-        cost = _multiply(case.notional, _add(_ONE, context.fee_rate)) if context.fee_rate else case.notional
+        cost = _fma(case.notional, context.fee_rate, case.notional) if context.fee_rate else case.notional
         currency = context.instrument.currency
         free = context.ledger.cash(currency)
         if context.book.active:
@@ -316,14 +317,18 @@ class RiskGate:
         context = case.context
         currency = context.instrument.currency
         total = ZERO
-        for name in context.book.interested():
+        for name, interest in context.book.active.items():
+            unpriced = interest.buy_quantity
+            if not unpriced:
+                continue
             instrument = self._instruments.get(name)
             if instrument is None or instrument.currency != currency:
                 continue
-            interest = context.book.interest(name)
-            total = _add(total, _value(instrument, _ONE, interest.priced_buy_value))
-            if interest.market_buy_quantity:
-                total = _add(total, _value(instrument, self._mark(name, context), interest.market_buy_quantity))
+            if interest.priced_buy_quantity:
+                total = _add(total, _value(instrument, _ONE, interest.priced_buy_value))
+                unpriced = interest.market_buy_quantity
+            if unpriced:
+                total = _add(total, _value(instrument, self._mark(name, context), unpriced))
         return _multiply(total, _add(_ONE, context.fee_rate)) if total else total
 
     def _check_margin(self, case: _Case) -> _Finding:
@@ -384,7 +389,9 @@ class Funds:
     def __call__(self, fill: Fill, unbooked: Sequence[Fill] = ()) -> str:
         """Return "" or why `fill` cannot be paid, after the `unbooked` fills that the ledger has not seen yet."""
         if not self._is_margin:
-            return self._lack_of_cash(fill, unbooked) if fill.side is _BUY else self._lack_of_position(fill, unbooked)
+            if fill.side is _BUY:
+                return self._lack_of_cash(fill, unbooked)
+            return self._lack_of_position(fill, unbooked)
         held = self._held(fill.instrument, unbooked)
         after = _add(held, _signed(fill))
         return "" if _is_reduction(held, after) else self._lack_of_margin(fill, unbooked, after)
@@ -397,7 +404,7 @@ class Funds:
         return held
 
     def _lack_of_position(self, fill: Fill, unbooked: Sequence[Fill]) -> str:
-        held = self._held(fill.instrument, unbooked)
+        held = self._held(fill.instrument, unbooked) if unbooked else self._ledger.quantity(fill.instrument)
         if fill.quantity <= held:
             return ""
         return f"sell {_show(fill.quantity)} at {_show(fill.price)} exceeds the position {_show(held)}"
@@ -419,6 +426,8 @@ class Funds:
         fee = fill.fee if fill.fee_currency == currency else ZERO
         if instrument.currency != currency:
             return fee
+        if fill.side is _BUY and instrument.multiplier == _ONE:
+            return _fma(fill.price, fill.quantity, fee)
         value = _value(instrument, fill.price, fill.quantity)
         return _add(value, fee) if fill.side is _BUY else _subtract(fee, value)
 

@@ -28,6 +28,7 @@ _INSTRUMENT: Final = re.compile(r"(?P<provider>[a-z][a-z0-9_-]*):(?P<symbol>[^@\
 _ABSURD: Final = Decimal(10) ** 40
 _DEFAULT_QUANTITY_INCREMENT: Final = Decimal("0.00000001")
 _ONE: Final = Decimal(1)
+_read: Final = EXACT.create_decimal
 
 
 class FeedId(msgspec.Struct, frozen=True):
@@ -134,6 +135,8 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
 def to_decimal(value: Decimal | float | int | str) -> Decimal:
     """Return what a person reads: the shortest decimal that is the same float, never its binary expansion."""
+    if value.__class__ is float:
+        return _read(repr(value))  # every order comes here with the market's price: a sixth less than what follows
     if isinstance(value, float):
         return Decimal(float.__repr__(value))  # numpy's float64 is a float that prints itself as np.float64(...)
     return value if isinstance(value, Decimal) else Decimal(str(value))  # str: numpy's other numbers

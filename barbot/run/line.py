@@ -26,7 +26,7 @@ from barbot.core.spec import FeedSpec
 from barbot.core.strategy import Strategy
 from barbot.errors import StrategyError
 from barbot.model.instrument import Instrument
-from barbot.model.market import BarUpdate, MarketEvent
+from barbot.model.market import Bar, BarUpdate, MarketEvent
 from barbot.model.order import ExecutionReport
 from barbot.run.plan import RunPlan
 from barbot.run.rundir import open_run
@@ -81,7 +81,7 @@ class Line:
         )
         self.engine = Engine(self.strategy, market.specs, instruments, self.desk, settings, timer=timer)
         funds = Funds(plan.limits, ledger, instruments)
-        self.venue = PaperVenue(instruments, plan.paper, market.prices, afford=funds)
+        self.venue = PaperVenue(instruments, plan.paper, market.prices, afford=funds.__call__)
         self.is_watched = market.has_quotes or plan.columns.intrabar != "none"
         """Whether there may be quotes or forming bars, which the venue must see even if nothing waits for them."""
         self.source_digest = market.digest()
@@ -118,7 +118,8 @@ class Line:
         if self.venue.idle and not self.is_watched:
             commands = engine.step(now, (event,))
         else:
-            commands = engine.step(now, (*self._answers(event, now), event))
+            reports = self.venue.match(event, now) if event.__class__ is Bar else self._answers(event, now)
+            commands = engine.step(now, (*reports, event))
         if commands:
             self.route(commands, now)
 

@@ -140,12 +140,13 @@ class Trail:
         self._desk.curve.clear()
 
     def _take_trips(self) -> None:
-        for trip in self._desk.trips:
-            self.held_from.append(trip.ts_entry)
-            self.held_to.append(trip.ts_exit)
-            if self._store is not None:
+        trips = self._desk.trips
+        self.held_from.extend([trip.ts_entry for trip in trips])
+        self.held_to.extend([trip.ts_exit for trip in trips])
+        if self._store is not None:
+            for trip in trips:
                 self._store.add_trade(trip)
-        self._desk.trips.clear()
+        trips.clear()
 
     def flush(self) -> None:
         """Make what was drained safe against a kill."""
