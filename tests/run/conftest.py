@@ -165,6 +165,8 @@ class VirtualNetwork:
         self.clock = clock
         self.links: list[VirtualLink] = []
         self.dialled: list[int] = []
+        self.refusals: dict[int, Exception] = {}
+        """By number, from 1: what comes of a dial instead of a link."""
         self.fetched: list[tuple[int, str]] = []
 
     def now(self) -> int:
@@ -190,6 +192,8 @@ class VirtualNetwork:
     async def dial(self, dial: Dial) -> VirtualLink:
         await anyio.sleep(LATENCY_S)
         self.dialled.append(self.now())
+        if len(self.dialled) in self.refusals:
+            raise self.refusals[len(self.dialled)]
         link = VirtualLink(self, self.simulator.open(urlsplit(dial.url).query, self.now()))
         self.links.append(link)
         return link
@@ -308,7 +312,9 @@ class Stage:
         chances: Chances | None = None,
         settings: KuCoinSettings | None = None,
     ) -> KuCoinSimulator:
-        return KuCoinSimulator(Market(tapes or [self.tape()]), settings or KuCoinSettings(), Chaos(list(faults), chances))
+        return KuCoinSimulator(
+            Market(tapes or [self.tape()]), settings or KuCoinSettings(), Chaos(list(faults), chances)
+        )
 
     def rehearse(
         self, simulator: KuCoinSimulator, *feeds: str, minutes: float, window: int = 20, **options: object
