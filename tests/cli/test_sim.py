@@ -13,7 +13,8 @@ import httpx
 import pytest
 from typer.testing import CliRunner
 
-from barbot.cli.faults import read_duration, read_faults
+from barbot.cli.durations import read_duration
+from barbot.cli.faults import read_faults
 from barbot.cli.sim import sim, symbol_names
 from barbot.errors import ConfigError, FeedError
 from barbot.sim.chaos import Kind
