@@ -58,6 +58,8 @@ class Witness(Strategy):
 
     def on_start(self) -> None:
         self.closed: dict[str, dict[int, Bar]] = {feed: {} for feed in type(self).feeds}
+        self.late: dict[int, int] = {}
+        """By the end of bars, how much later the last of them was told, in ns."""
         self.corrected: list[tuple[Bar, Bar]] = []
         self.gaps: list[Gap] = []
         self.told: list[tuple[int, str]] = []
@@ -68,6 +70,7 @@ class Witness(Strategy):
         assert bar.ts_open not in mine, "told once"
         mine[bar.ts_open] = bar
         self.told.append((self.now, f"{bar.quality.name} {(bar.ts_open - START) // MINUTE}"))
+        self.late[bar.ts_close] = max(self.late.get(bar.ts_close, 0), self.now - bar.ts_close)
         if (bar.ts_open // MINUTE) % 7 == 0 and bar.quality is Quality.OK:
             self.order_target(0 if self.position else Decimal("0.001"))
 
@@ -123,7 +126,7 @@ class VirtualLink:
         self.network = network
         self.venue = venue
         self.is_open = True
-        self.sent: list[Frame] = []
+        self.sent: list[tuple[int, Frame]] = []
         self._roused = anyio.Event()
 
     async def receive(self) -> list[Frame]:
@@ -146,7 +149,7 @@ class VirtualLink:
         if not self.is_open or self.venue.closing is not None:
             raise LinkLost("broken")
         for frame in frames:
-            self.sent.append(frame)
+            self.sent.append((self.network.now(), frame))
             self.venue.receive(frame, self.network.now())
         self._roused.set()
         await anyio.lowlevel.checkpoint()
