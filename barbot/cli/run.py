@@ -67,8 +67,7 @@ def run(
         params=tuple(param or ()),
         config_file=config,
         flags={
-            "paper.maker_fee_bps": fee_bps,
-            "paper.taker_fee_bps": fee_bps,
+            **_section("paper", maker_fee_bps=fee_bps, taker_fee_bps=fee_bps),
             **_section("feed", label=label, zone=zone, intrabar=intrabar, missing=missing),
             **_section("run", cash=cash, speed=speed, on_error=on_error, audit=audit, runs_dir=runs_dir),
             **_section("run", check=check or None),
