@@ -49,6 +49,7 @@ PAGES: Final = (
     "docs/hooks.md",
     "docs/index.md",
     "docs/journal.md",
+    "docs/live.md",
     "docs/paper.md",
     "docs/strategies.md",
 )

@@ -52,10 +52,11 @@ def doctor(
     config: options.ConfigFile = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Look whether this machine is ready: versions, extras, disk, clock, and whether venues can be reached.
+    """Look whether this machine is ready.
 
-    Exit code 1 if something that is needed is broken. Without a network recorded feeds run all the same: a venue that
-    cannot be reached counts as broken only if an endpoint was given for it.
+    Versions, extras, disk, credentials, the clock against that of each venue, and whether venues can be reached. Exit
+    code 1 if something that is needed is broken. Without a network recorded feeds run all the same: a venue that cannot
+    be reached counts as broken only if an endpoint was given for it.
     """
     from barbot import config as settings_of
     from barbot.cli.planning import read_endpoints

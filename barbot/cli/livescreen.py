@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from barbot.run.live import FeedStatus, LiveStatus
 
 _EVERY_S: Final = 0.25
-_OTHER_LINES: Final = 7
+_OTHER_LINES: Final = 9
 """Lines of the screen that are not feeds, and one that stays free for what the terminal echoes."""
 _LATE_NS: Final = 30 * SECOND
 """A connection that is silent for longer is shown in yellow: every venue answers pings more often."""

@@ -23,7 +23,7 @@ def providers(
     ] = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Show which adapters there are, and what each declares of its venue.
+    """Show the adapters and what each declares.
 
     The engine goes by what is declared: how long a bar waits for its last word, and what silence means.
     """

@@ -22,7 +22,7 @@ _LEAST_BYTES: Final = 10_000
 
 
 def record(
-    feeds: Annotated[list[str], typer.Argument(metavar="FEED...", help="What to record, such as kucoin:BTC-USDT@1m.")],
+    feeds: Annotated[list[str], typer.Argument(metavar="FEED", help="What to record, such as kucoin:BTC-USDT@1m.")],
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="FILE", help="The journal to write; its name ends in .jsonl.zst.")
     ],

@@ -52,7 +52,7 @@ def run(
     log_level: options.LogLevel = None,
     with_traceback: options.Traceback = False,
 ) -> None:
-    """Run a strategy with paper orders: live, or over a recorded feed.
+    """Run a strategy on paper, live or over a recorded feed.
 
     Live data are recorded in the run directory, for a replay with --feed.
     Ctrl-C stops cleanly: the result is printed, the run directory complete; a second Ctrl-C stops at once.
@@ -67,18 +67,10 @@ def run(
         params=tuple(param or ()),
         config_file=config,
         flags={
-            "run.cash": cash,
-            "paper.maker_fee_bps": fee_bps,
-            "paper.taker_fee_bps": fee_bps,
-            "run.speed": speed,
-            "feed.label": label,
-            "feed.zone": zone,
-            "feed.intrabar": intrabar,
-            "feed.missing": missing,
-            "run.check": check or None,
-            "run.on_error": on_error,
-            "run.audit": audit,
-            "run.runs_dir": runs_dir,
+            **_section("paper", maker_fee_bps=fee_bps, taker_fee_bps=fee_bps),
+            **_section("feed", label=label, zone=zone, intrabar=intrabar, missing=missing),
+            **_section("run", cash=cash, speed=speed, on_error=on_error, audit=audit, runs_dir=runs_dir),
+            **_section("run", check=check or None),
         },
         ts_from=ts_from,
         ts_to=ts_to,
@@ -89,9 +81,13 @@ def run(
     )
     plan = make_plan(request)
     for flag in idle_options(request):
-        what = "live data" if request.feeds else "recorded feeds"
-        typer.echo(f"{flag} has no effect here: it is for {what}", err=True)
+        typer.echo(f"{flag} has no effect here: it is for {'live data' if feed else 'recorded feeds'}", err=True)
     _finish(play(plan, log_level), with_report=report, as_json=as_json)
+
+
+def _section(name: str, **keys: object) -> dict[str, object]:
+    """Return keys of a section of the settings as flags name them."""
+    return {f"{name}.{key}": value for key, value in keys.items()}
 
 
 def play(plan: RunPlan, log_level: str | None) -> RunResult:

@@ -26,7 +26,7 @@ _MOST_SYMBOLS: Final = 10_000
 
 sim = typer.Typer(
     name="sim",
-    help="Serve a fake venue on loopback, speaking the venue's own protocol, with faults on request.",
+    help="Serve a fake venue on loopback.\n\nIt speaks the venue's own protocol, with faults on request.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,

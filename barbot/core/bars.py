@@ -458,6 +458,16 @@ class BarTracker:
             ts_from = bars_before(self.spec.grid, last, 2)
         self._ask(ts_from, now, now)
 
+    def handed_over(self, now: int) -> None:
+        """Note that another connection took over while the one before was up: nothing was missed.
+
+        What was asked of the one before is asked again: its answer may not come any more.
+        """
+        if self._repair.asked_to is not None:
+            self.connected(now)
+        elif self.held is None:
+            self._rearm(now)
+
     def dropped(self) -> None:
         """Note that the connection ended: what is forming is incomplete until somebody completes it."""
         self._overdue = False

@@ -474,12 +474,18 @@ class Engine:
             self._arrived(connection)
 
     def _connected(self, event: Connected) -> None:
+        """Let its feeds be served by the connection: anew, or on from one that is still up (no hole is between)."""
         connection = self._connections.setdefault(event.connection, Connection(event.connection))
-        connection.up_since = connection.last_arrival = self.now
-        for feed in event.feeds:
-            tracker = self._trackers.get(feed)
-            if tracker is not None:
-                tracker.connection = connection
+        trackers = [self._trackers[feed] for feed in event.feeds if feed in self._trackers]
+        served = [c.up_since for c in (tracker.connection for tracker in trackers) if c is not None and c.up_since]
+        goes_on = len(served) == len(trackers) > 0
+        connection.up_since = max(served) if goes_on else self.now
+        connection.last_arrival = self.now
+        for tracker in trackers:
+            tracker.connection = connection
+            if goes_on:
+                tracker.handed_over(self.now)
+            else:
                 tracker.connected(self.now)
         self._show_connection(event)
 

@@ -88,13 +88,14 @@ class LiveMarket:
         offered = [
             FeedId(feed.provider, feed.symbol, interval)
             for feed in wanted
-            for interval in self._providers[feed.provider].intervals
+            for interval in self._providers[feed.provider].intervals or (feed.interval,)
         ]
         try:
             self._planned = plan_feeds(wanted, list(dict.fromkeys(offered)), derive=plan.strategy.derive)
         except ConfigError as error:
             what = error.problem.replace("is not in the recording", "is not offered, nor what it could be built of")
-            raise ConfigError(what, where="feeds", remedy=error.remedy) from None
+            offers = error.remedy.replace("It holds", "Offered are")
+            raise ConfigError(what, where="feeds", remedy=offers) from None
         live = [str(feed) for feed, base, _ in self._planned if base is None]
         self.adapters = make_adapters(live, venues=plan.venues, endpoints=plan.endpoints)
         self.instruments: dict[str, Instrument] = {}

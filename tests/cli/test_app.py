@@ -20,7 +20,7 @@ Write: TypeAlias = Callable[..., str]
 
 ROOT = Path(__file__).resolve().parents[2]
 HEAVY = {"barbot.config", "barbot.core.engine", "duckdb", "numpy", "rich", "structlog", "zstandard"}
-COMMANDS = ("run", "feed", "report", "init")
+COMMANDS = ("run", "record", "feed", "report", "providers", "doctor", "init", "sim")
 
 
 def start(*args: str, cwd: Path) -> subprocess.CompletedProcess[str]:

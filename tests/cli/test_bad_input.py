@@ -87,15 +87,6 @@ def test_a_directory(barbot: Run, strategy: Write, here: Path) -> None:
     assert told(said) == (2, "", "Error: data: is a directory. Name its files: data/*.csv\n")
 
 
-def test_no_feed(barbot: Run, strategy: Write) -> None:
-    said = barbot("run", strategy("pass"))
-    message = (
-        "--feed: Mine wants kucoin:BTC-USDT@1m, and live data come with a later release. "
-        "Give a recorded feed: --feed FILE"
-    )
-    assert told(said) == (2, "", f"Error: {message}\n")
-
-
 REFUSED: dict[str, tuple[list[str], dict[str, int], int, int]] = {
     "duplicate rows": (sound(0, 1, 1, 2), {}, 3, 1),
     "NaN": ([*sound(0), f"{TIMES[1]},100,101,99,nan,5", *sound(2)], {"not_finite": 1}, 2, 0),

@@ -174,7 +174,7 @@ def test_a_span_is_chosen(barbot: Run, bars: Write, strategy: Write) -> None:
     assert (result["bars"]["closed"], result["ts_from"], config["settings"]["selected"]) == (
         2,
         START + MINUTE,
-        {"from": "2026-01-05T00:01:00Z", "to": "2026-01-05T00:03:00Z", "interval": None},
+        {"from": span[1], "to": span[3], "interval": None, "endpoints": [], "for": None},
     )
 
 

@@ -37,6 +37,8 @@ from barbot.sim.walk import walking
 from barbot.timing.clock import SystemClock
 from barbot.timing.interval import DAY, MINUTE, SECOND
 from barbot.wire.http import HttpAnswer
+from barbot.wire.journal import Connect, Drop, Record, Seal
+from barbot.wire.journal_read import open_reader
 from barbot.wire.link import Frame
 
 START = 1_790_000_040 * SECOND
@@ -58,6 +60,8 @@ class Witness(Strategy):
 
     def on_start(self) -> None:
         self.closed: dict[str, dict[int, Bar]] = {feed: {} for feed in type(self).feeds}
+        self.late: dict[int, int] = {}
+        """By the end of bars, how much later the last of them was told, in ns."""
         self.corrected: list[tuple[Bar, Bar]] = []
         self.gaps: list[Gap] = []
         self.told: list[tuple[int, str]] = []
@@ -68,6 +72,7 @@ class Witness(Strategy):
         assert bar.ts_open not in mine, "told once"
         mine[bar.ts_open] = bar
         self.told.append((self.now, f"{bar.quality.name} {(bar.ts_open - START) // MINUTE}"))
+        self.late[bar.ts_close] = max(self.late.get(bar.ts_close, 0), self.now - bar.ts_close)
         if (bar.ts_open // MINUTE) % 7 == 0 and bar.quality is Quality.OK:
             self.order_target(0 if self.position else Decimal("0.001"))
 
@@ -100,7 +105,11 @@ class VirtualTime:
         self.behind = 0
 
     def now(self) -> int:
-        return self.start + round(anyio.current_time() * SECOND) - self.behind
+        return self.true() - self.behind
+
+    def true(self) -> int:
+        """Return the time that passes while the machine sleeps, too."""
+        return self.start + round(anyio.current_time() * SECOND)
 
     def shift(self, ns: int) -> None:
         self.start += ns
@@ -123,7 +132,9 @@ class VirtualLink:
         self.network = network
         self.venue = venue
         self.is_open = True
-        self.sent: list[Frame] = []
+        self.is_stuck = False
+        self.injected: list[Frame] = []
+        self.sent: list[tuple[int, Frame]] = []
         self._roused = anyio.Event()
 
     async def receive(self) -> list[Frame]:
@@ -133,7 +144,8 @@ class VirtualLink:
             self._roused = anyio.Event()
             if not self.is_open:
                 raise LinkLost("closed from here")
-            texts: list[Frame] = list(self.venue.to_send(now))
+            texts: list[Frame] = [*self.venue.to_send(now), *self.injected]
+            self.injected.clear()
             if texts:
                 return texts
             if self.venue.closing is not None:
@@ -143,13 +155,21 @@ class VirtualLink:
                 await self._roused.wait()
 
     async def send(self, frames: Sequence[Frame]) -> None:
+        if self.is_stuck:
+            await anyio.sleep(10)
+            raise LinkLost("took no data for 10 s")
         if not self.is_open or self.venue.closing is not None:
             raise LinkLost("broken")
         for frame in frames:
-            self.sent.append(frame)
+            self.sent.append((self.network.now(), frame))
             self.venue.receive(frame, self.network.now())
         self._roused.set()
         await anyio.lowlevel.checkpoint()
+
+    def inject(self, *frames: Frame) -> None:
+        """Let frames arrive that the venue did not send."""
+        self.injected += frames
+        self._roused.set()
 
     async def close(self, timeout_s: float) -> None:
         self.is_open = False
@@ -168,9 +188,12 @@ class VirtualNetwork:
         self.refusals: dict[int, Exception] = {}
         """By number, from 1: what comes of a dial instead of a link."""
         self.fetched: list[tuple[int, str]] = []
+        self.cuts_on_history = 0
+        """How often the newest connection is cut while its history is fetched."""
 
     def now(self) -> int:
-        return self.clock.now()
+        """Return the venue's time."""
+        return self.clock.true()
 
     async def __aenter__(self) -> VirtualNetwork:
         return self
@@ -184,6 +207,9 @@ class VirtualNetwork:
         await anyio.sleep(LATENCY_S)
         parts = urlsplit(urldefrag(fetch.url).url)
         self.fetched.append((self.now(), parts.path))
+        if self.cuts_on_history and parts.path.endswith("candles"):
+            self.cuts_on_history -= 1
+            await self.links[-1].close(0)
         target = f"{parts.path}?{parts.query}"
         status, headers, body = self.simulator.rest(fetch.method, target, {}, b"", self.now())
         await anyio.sleep(LATENCY_S)
@@ -210,10 +236,12 @@ class Rehearsal:
             paper=PaperSettings(), limits=RiskLimits(), runs_dir=folder, endpoints={"kucoin": HOST},
             run_for_s=minutes * 60,
         )  # fmt: skip
+        self.folder = folder
         self.plan = msgspec.structs.replace(plan, **options)
         self.clock = VirtualTime()
         self.network = VirtualNetwork(simulator, self.clock)
         self.simulator = simulator
+        self.timer = MockClock(autojump_threshold=0)
         self.problems: list[Problem] = []
         self.statuses: list[LiveStatus] = []
         self.stop = Event()
@@ -224,9 +252,8 @@ class Rehearsal:
             self.plan, environment={}, tell=self.problems.append, clock=self.clock,
             network=network or self.network, look_s=look_s,
         )  # fmt: skip
-        clock = MockClock(autojump_threshold=0)
         self.outcome: RunOutcome = anyio.run(
-            live.serve, self.stop, self.show, backend="trio", backend_options={"clock": clock}
+            live.serve, self.stop, self.show, backend="trio", backend_options={"clock": self.timer}
         )
         return self.outcome
 
@@ -244,11 +271,36 @@ class Rehearsal:
 
     @property
     def journal(self) -> Path:
-        assert self.outcome.run_dir is not None
-        return self.outcome.run_dir / JOURNAL
+        (journal,) = self.folder.glob(f"*/{JOURNAL}")
+        return journal
+
+    def sleep(self, seconds: float) -> None:
+        """Let the machine sleep."""
+        self.timer.jump(seconds)
+        self.clock.behind += round(seconds * SECOND)
+
+    def check_journal(self) -> list[Record]:
+        """Return the records; stamps increase, and a connection has none before it is up and after it is lost."""
+        with open_reader(self.journal) as reader:
+            records = list(reader)
+            assert (reader.sealed, reader.torn) == (True, "")
+        up: set[str] = set()
+        last = 0
+        for record in records:
+            assert record.ts > last, record
+            last = record.ts
+            if isinstance(record, Connect):
+                assert record.connection not in up
+                up.add(record.connection)
+            elif not isinstance(record, Seal):
+                assert record.connection in up, record
+                if isinstance(record, Drop):
+                    up.remove(record.connection)
+        return records
 
     def replay(self) -> RunOutcome:
-        """Replay the journal of the run by the same plan."""
+        """Check the journal of the run, and replay it by the same plan."""
+        self.check_journal()
         plan = msgspec.structs.replace(self.plan, feeds=(str(self.journal),), runs_dir=None)
         return Replay(plan, clock=SystemClock()).run()
 
@@ -296,6 +348,7 @@ class Stage:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._count = 0
 
     @staticmethod
     def at(minutes: float) -> int:
@@ -321,7 +374,8 @@ class Stage:
     ) -> Rehearsal:
         """Make a live run; it is run by its `run`."""
         strategy = witness(*(feeds or ("kucoin:BTC-USDT@1m",)), window=window)
-        return Rehearsal(self.folder, strategy, simulator, minutes=minutes, **options)
+        self._count += 1
+        return Rehearsal(self.folder / f"{self._count}", strategy, simulator, minutes=minutes, **options)
 
 
 @pytest.fixture
