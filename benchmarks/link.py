@@ -20,6 +20,7 @@ import subprocess
 import sys
 from collections.abc import Awaitable, Callable
 from functools import partial
+from pathlib import Path
 from time import perf_counter, process_time
 from typing import Final
 
@@ -33,6 +34,8 @@ from websockets.http11 import Request
 from websockets.protocol import State
 from websockets.server import ServerProtocol
 from websockets.uri import parse_uri
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # this tree, installed or not
 
 from barbot.errors import LinkLost
 from barbot.wire.websocket import connect_websocket

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from barbot.sim.chaos import Fault
 from barbot.timing.interval import SECOND
 
 if TYPE_CHECKING:
