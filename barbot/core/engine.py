@@ -130,7 +130,10 @@ class Engine:
         desk.bind(self)
         strategy._desk = desk
         strategy._house = self
-        self._handlers: dict[type, Callable[..., None]] = {
+        self._handlers = self._handlers_by_kind()
+
+    def _handlers_by_kind(self) -> dict[type, Callable[..., None]]:
+        return {
             Bar: self._whole_bar,
             BarUpdate: self._candle,
             Trade: self._trade,
@@ -139,7 +142,7 @@ class Engine:
             Connected: self._connected,
             Disconnected: self._disconnected,
             HistoryBars: self._history,
-            ExecutionReport: desk.report,
+            ExecutionReport: self.desk.report,
         }
 
     def _policy(self, timer: Timer | None) -> HookPolicy:

@@ -94,7 +94,7 @@ class OrderBook:
 
     def __init__(self, *, keep_finished: int = 1000) -> None:
         """Keep the newest `keep_finished` finished orders for `get`, and now and then up to twice as many."""
-        self._keep_finished = keep_finished
+        self._keep_finished, self._most_finished = keep_finished, 2 * keep_finished
         self._open: dict[str, Order] = {}
         self._interest: dict[str, OpenInterest] = {}
         self.active: dict[str, OpenInterest] = {}
@@ -129,7 +129,9 @@ class OrderBook:
     def refuse(self, intent: OrderIntent, reason: str, now: int) -> Order:
         """Enter an intent that the risk gate refused; it is finished at once."""
         order = _order(intent, _REFUSED, now, reason)
-        self._finish(order)
+        self._finished[order.client_order_id] = order
+        if len(self._finished) > self._most_finished:
+            self._forget()
         return order
 
     def request_cancel(self, client_order_id: str, now: int) -> Order | None:
@@ -219,16 +221,13 @@ class OrderBook:
             del self.active[order.instrument]
         if order.filled_quantity:
             self._fills.pop(order_id, None)
-        self._finish(moved)
+        self._finished[order_id] = moved
+        if len(self._finished) > self._most_finished:
+            self._forget()
 
-    def _finish(self, order: Order) -> None:
-        finished = self._finished
-        finished[order.client_order_id] = order
-        if len(finished) > 2 * self._keep_finished:
-            self._forget(len(finished) - self._keep_finished)
-
-    def _forget(self, number: int) -> None:
+    def _forget(self) -> None:
         """Let the oldest finished orders go, many at a time; they are still counted."""
+        number = len(self._finished) - self._keep_finished
         self._forgotten.update(order.status for order in islice(self._finished.values(), number))
         self._finished = dict(islice(self._finished.items(), number, None))
 
