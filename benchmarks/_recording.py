@@ -19,9 +19,8 @@ from barbot.core.strategy import Strategy
 from barbot.feeds.options import ColumnOptions
 from barbot.model.instrument import Instrument
 from barbot.model.market import Bar, Gap, MarketEvent, Quality
-from barbot.run.outcome import FeedOutcome
+from barbot.run.outcome import FeedOutcome, feed_outcome
 from barbot.run.plan import RunPlan
-from barbot.run.outcome import feed_outcome
 from barbot.run.replay import Replay
 from barbot.timing.clock import SystemClock
 

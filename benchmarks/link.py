@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import json
 import random
 import socket
 import statistics
@@ -174,8 +175,8 @@ def clients() -> dict[str, Client]:
     return found
 
 
-def measure(port: int, frames: int, rounds: int) -> None:
-    """Print the table."""
+def measure(port: int, frames: int, rounds: int, *, as_json: bool) -> None:
+    """Print the table, or the same as one JSON object."""
     expected = -(-frames // BLOCK) * BLOCK
     results: dict[tuple[str, bool], list[tuple[float, float]]] = {}
     for _ in range(rounds):
@@ -187,28 +188,38 @@ def measure(port: int, frames: int, rounds: int) -> None:
                 if count not in (0, expected):
                     raise SystemExit(f"{name} got {count} frames of {expected}")
                 results.setdefault((name, packs), []).append((expected / seconds / 1_000, cpu / expected * 1e6))
+    medians = {
+        name: [
+            statistics.median(column) for packs in (False, True) for column in zip(*results[name, packs], strict=True)
+        ]
+        for name in clients()
+    }
+    if as_json:
+        keys = ("plain_k_per_s", "plain_cpu_us", "deflate_k_per_s", "deflate_cpu_us")
+        print(json.dumps({name: dict(zip(keys, values, strict=True)) for name, values in medians.items()}))
+        return
     print(f"{'':<34}{'plain k/s':>12}{'us CPU':>8}{'deflate k/s':>14}{'us CPU':>8}")
-    for name in clients():
-        plain, packed = results[name, False], results[name, True]
-        rates = [statistics.median(rate for rate, _ in taken) for taken in (plain, packed)]
-        costs = [statistics.median(cost for _, cost in taken) for taken in (plain, packed)]
-        print(f"{name:<34}{rates[0]:>12,.0f}{costs[0]:>8.2f}{rates[1]:>14,.0f}{costs[1]:>8.2f}")
+    for name, (plain, plain_us, packed, packed_us) in medians.items():
+        print(f"{name:<34}{plain:>12,.0f}{plain_us:>8.2f}{packed:>14,.0f}{packed_us:>8.2f}")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--frames", type=int, default=200_000)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--quick", action="store_true", help="few frames, one round")
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
+    frames, rounds = (20_000, 1) if options.quick else (options.frames, options.rounds)
     if options.serve:
         serve(options.frames)
         return
-    command = [sys.executable, "-m", "benchmarks.link", "--serve", "--frames", str(options.frames)]
+    command = [sys.executable, str(Path(__file__).resolve()), "--serve", "--frames", str(frames)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
         try:
-            measure(int(server.stdout.readline()), options.frames, options.rounds)
+            measure(int(server.stdout.readline()), frames, rounds, as_json=options.json)
         finally:
             server.terminate()
 

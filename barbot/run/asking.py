@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Callable
 from typing import Final
 
 import anyio
 
 from barbot.errors import DecodeError, LinkLost
-from barbot.providers.base import Adapter, Answer, Fetch, Provider, Purpose
+from barbot.providers.base import Adapter, Answer, Effect, Fetch, Problem, Provider, Purpose
 from barbot.providers.limits import RateLimit, RateLimiter
 from barbot.run.network import Network
 from barbot.timing.clock import PacedClock
@@ -19,9 +20,9 @@ LONGEST_PAUSE_S: Final = 60.0
 
 PATIENCE_S: Final = {Purpose.STARTUP: 10.0, Purpose.CREDENTIALS: 3.0, Purpose.HISTORY: 25.0}
 """For how long a request is repeated that fails. A tracker waits 30 s and more for history; who dials tries again."""
-_THROTTLED_S: Final = 60.0
-"""The same, when the venue says for how long it wants to be left alone."""
-_TOO_MANY: Final = 429
+_LONGEST_ADVICE_S: Final = 60.0
+"""A venue that wants to be left alone for no longer is asked once more, however short patience is."""
+_WORTH_TELLING_S: Final = 5.0
 
 
 class Turns:
@@ -44,10 +45,13 @@ class Turns:
 class Asker:
     """Makes the fetches of a run, and hands out turns to dial."""
 
-    def __init__(self, network: Network, clock: PacedClock) -> None:
-        """Ask through `network`."""
+    def __init__(
+        self, network: Network, clock: PacedClock, *, tell: Callable[[Problem], object] = lambda _: None
+    ) -> None:
+        """Ask through `network`; `tell` hears of long waits."""
         self._network = network
         self._clock = clock
+        self._tell = tell
         self._fetches: dict[str, Turns] = {}
         self._dials: dict[str, Turns] = {}
 
@@ -67,10 +71,17 @@ class Asker:
             if after_s is None:
                 return answer
             wait_s = max(after_s, FIRST_PAUSE_S * 2 ** min(tries - 2, 7) if tries > 1 else 0.0)
-            patience_s = _THROTTLED_S if answer.status == _TOO_MANY else PATIENCE_S[fetch.purpose]
-            if (self._clock.now() - began) / SECOND + wait_s > patience_s:
+            is_advised = tries == 1 and wait_s <= _LONGEST_ADVICE_S
+            if not is_advised and (self._clock.now() - began) / SECOND + wait_s > PATIENCE_S[fetch.purpose]:
                 return answer
+            self._tell_of(after_s, adapter.provider, answer)
             await pause(wait_s, self._clock)
+
+    def _tell_of(self, wait_s: float, provider: Provider, answer: Answer) -> None:
+        if wait_s >= _WORTH_TELLING_S:
+            code = str(answer.status)
+            text = f"{provider.title} wants to be left alone (HTTP {code}); it is asked again in {wait_s:.0f} s"
+            self._tell(Problem(provider.name, self._clock.now(), Effect.NOTE, code, text))
 
     async def _turn(self, turns: dict[str, Turns], provider: Provider, limit: RateLimit | None) -> None:
         if limit is not None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from importlib.util import find_spec
 from pathlib import Path
 from threading import Event
 from typing import Final
@@ -30,7 +29,7 @@ from barbot.run.network import Internet, Network
 from barbot.run.outcome import RunOutcome, outcome_of
 from barbot.run.plan import RunPlan
 from barbot.run.sources import derived_spec, plan_feeds, price_sources, provider_spec
-from barbot.run.startup import LOOK_S, ask_venues, make_adapters, raise_first, unless_stopped
+from barbot.run.startup import LOOK_S, ask_venues, loop_options, make_adapters, raise_first, unless_stopped
 from barbot.run.supervisor import FLUSH_S, Supervisor
 from barbot.run.trail import Listener
 from barbot.timing.clock import PacedClock, VenueClock, stopwatch
@@ -172,14 +171,14 @@ class LiveRun:
             StrategyError: a hook raised. What was done until then is on disk.
             VenueError, ConfigError: a venue refuses what is asked of it.
         """
-        options = {"use_uvloop": True} if backend == "asyncio" and find_spec("uvloop") is not None else {}
+        options = loop_options(backend)
         return anyio.run(self.serve, stop or Event(), show, backend=backend, backend_options=options)
 
     async def serve(self, stop: Event, show: Callable[[LiveStatus], None] | None = None) -> RunOutcome:
         """Do what `run` does, in an event loop that runs already."""
         started = stopwatch()
         async with self._network as network:
-            asker = Asker(network, self.clock)
+            asker = Asker(network, self.clock, tell=self._tell)
             plans = await unless_stopped(stop, lambda: self._prepare(asker))
             line = self.line = Line(self.plan, self.market, clock=self.clock, listener=self._hear, timer=stopwatch)
             journal: JournalWriter | None = None
@@ -224,7 +223,7 @@ class LiveRun:
             made_by=f"barbot run {self.plan.strategy.__name__}",
         )
         flush_ns = round(FLUSH_S * SECOND * self.clock.speed)
-        return open_writer(folder / JOURNAL, header, now=self.clock.now(), flush_ns=flush_ns)
+        return open_writer(folder / JOURNAL, header, now=self.clock.now(), flush_ns=flush_ns, threaded=True)
 
     async def _until_stopped(
         self,

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
@@ -14,6 +15,9 @@ from barbot.core.lane import Lane
 from barbot.core.ledger import TradeStatistics
 from barbot.model.market import Quality
 from barbot.run.line import Line
+
+_MOST_UNKNOWN: Final = 3
+"""Feeds of a recording that the strategy does not use are named up to here."""
 
 
 class FeedOutcome(msgspec.Struct, frozen=True, kw_only=True):
@@ -119,7 +123,10 @@ def _with_base(line: Line, lane: Lane) -> FeedOutcome:
 
 def _own_warnings(line: Line) -> list[str]:
     trail = line.trail
-    found = [f"{name}: {n} messages of a feed nobody subscribed" for name, n in line.engine.unknown.items()]
+    unknown = line.engine.unknown
+    found = [f"{name}: {n} messages of a feed nobody subscribed" for name, n in unknown.items()]
+    if len(found) > _MOST_UNKNOWN:
+        found = [f"{sum(unknown.values())} messages of {len(unknown)} feeds nobody subscribed"]
     found += [f"{hook} took longer than its budget {n} times" for hook, n in trail.slow_hooks.items()]
     found += [f"{hook} raised {n} times, and the run went on" for hook, n in trail.failed_hooks.items()]
     currencies = list(dict.fromkeys(i.currency for i in line.market.instruments.values()))

@@ -26,7 +26,7 @@ from barbot.providers.base import Adapter, ConnectionPlan, Problem, Provider
 from barbot.run.asking import Asker
 from barbot.run.network import Internet, Network
 from barbot.run.sources import JOURNAL_SUFFIX
-from barbot.run.startup import LOOK_S, ask_venues, make_adapters, raise_first, unless_stopped
+from barbot.run.startup import LOOK_S, ask_venues, loop_options, make_adapters, raise_first, unless_stopped
 from barbot.run.supervisor import FLUSH_S, Supervisor
 from barbot.timing.clock import PacedClock, VenueClock, stopwatch
 from barbot.timing.interval import SECOND
@@ -179,13 +179,13 @@ class Recording:
             JournalError: a file exists already, or cannot be written to. What was written stays readable.
             VenueError, ConfigError: a venue refuses what is asked of it.
         """
-        return anyio.run(self.serve, stop or Event(), show, backend=backend)
+        return anyio.run(self.serve, stop or Event(), show, backend=backend, backend_options=loop_options(backend))
 
     async def serve(self, stop: Event, show: Callable[[RecordStatus], None] | None = None) -> RecordOutcome:
         """Do what `run` does, in an event loop that runs already."""
         began = stopwatch()
         async with self._network as network:
-            asker = Asker(network, self.clock)
+            asker = Asker(network, self.clock, tell=self._tell)
             plans = await unless_stopped(stop, lambda: self._prepare(asker))
             journal = self._open(self.clock.now())
             supervisor = self.supervisor = Supervisor(self.clock, network, journal, self, asker=asker)
@@ -304,7 +304,7 @@ class Recording:
         if self.files:
             path = path.with_name(f"{path.name.removesuffix(JOURNAL_SUFFIX)}.{len(self.files)}{JOURNAL_SUFFIX}")
         flush_ns = round(FLUSH_S * SECOND * self.clock.speed)
-        self._journal = open_writer(path, self._header, now=now, flush_ns=flush_ns)
+        self._journal = open_writer(path, self._header, now=now, flush_ns=flush_ns, threaded=True)
         self.files.append(path)
         return self._journal
 

@@ -2,13 +2,16 @@
 
 Records gather in memory and leave as one zstd frame a flush: after `flush_ns` or `flush_bytes` of lines,
 whichever comes first. What was flushed survives `kill -9` (it is with the operating system; nothing is
-fsynced, so a power cut may take more).
+fsynced, so a power cut may take more). Where a disk must not hold up who records, a thread compresses and
+writes: what is due is handed to it, at most four frames at a time, and `flush` waits until it has written all.
 """
 
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Final
@@ -36,6 +39,8 @@ from barbot.wire.journal import (
 from barbot.wire.zstd import CompressionParameter, compress
 
 _NEWLINE: Final = 0x0A
+_MOST_HANDED: Final = 4
+"""Frames that the thread may be behind by before who records waits for it."""
 _ENCODER: Final = msgspec.json.Encoder()
 _USER: Final = re.compile(r"//[^/?#@]*@")
 _SECRET: Final = re.compile(
@@ -51,8 +56,11 @@ def open_writer(
     flush_bytes: int = 256 * 1024,
     flush_ns: int = 100_000_000,
     level: int = 3,
+    threaded: bool = False,
 ) -> JournalWriter:
     """Create the journal `path`, put its header on the disk and return the writer, which closes the file.
+
+    `threaded`: compress and write in a thread.
 
     Raises:
         JournalError: `path` exists already or cannot be made.
@@ -63,7 +71,9 @@ def open_writer(
         raise JournalError("exists already; choose another name or remove it", file=str(path)) from None
     except OSError as error:
         raise JournalError(f"cannot be created: {error.strerror}", file=str(path)) from error
-    writer = JournalWriter(file, header, now=now, flush_bytes=flush_bytes, flush_ns=flush_ns, level=level)
+    writer = JournalWriter(
+        file, header, now=now, flush_bytes=flush_bytes, flush_ns=flush_ns, level=level, threaded=threaded
+    )
     writer._owned = file
     writer.flush()
     return writer
@@ -86,6 +96,7 @@ class JournalWriter:
         flush_bytes: int = 256 * 1024,
         flush_ns: int = 100_000_000,
         level: int = 3,
+        threaded: bool = False,
     ) -> None:
         """Hold the header back until the first flush; nothing is written yet."""
         if header.version != VERSION:
@@ -107,6 +118,8 @@ class JournalWriter:
         self._pending = bytearray()
         self._pending_ts = now
         self._due: int | None = now + flush_ns
+        self._thread = ThreadPoolExecutor(1, "journal") if threaded else None
+        self._handed: deque[Future[None]] = deque()
 
     @property
     def is_open(self) -> bool:
@@ -160,22 +173,37 @@ class JournalWriter:
     def tick(self, now: int) -> int | None:
         """Flush if it is time; return when to call again, None while nothing waits."""
         if self._due is not None and now >= self._due:
-            self.flush()
+            self._hand_over()
         return self._due
 
     def flush(self) -> None:
         """Hand what waits to the operating system as one zstd frame (the header as one of its own)."""
+        self._hand_over()
+        self._settle(0)
+
+    def _hand_over(self) -> None:
+        """Write what waits, or have it written by the thread."""
         self._check_open()
-        blocks = b""
-        if self._header:
-            blocks = self._block(self._header, self._header_ts)
-            self._header = bytearray()
-        if self._pending:
-            blocks += self._block(self._pending, self._pending_ts)
-            self._pending = bytearray()
         self._due = None
-        if blocks:
-            self._write(blocks)
+        if self._header:
+            header, self._header = self._header, bytearray()
+            self._have_written(header, 0, self._header_ts)
+        if self._pending:
+            pending, self._pending = self._pending, bytearray()
+            self._have_written(pending, self._records, self._pending_ts)
+
+    def _have_written(self, lines: bytearray, records: int, ts: int) -> None:
+        if self._thread is None:
+            self._write(lines, records, ts)
+        else:
+            self._settle(_MOST_HANDED - 1)
+            self._handed.append(self._thread.submit(self._write, lines, records, ts))
+
+    def _settle(self, most: int) -> None:
+        """Wait until the thread has no more than `most` frames to write; raise what went wrong in it."""
+        handed = self._handed
+        while handed and (len(handed) > most or handed[0].done()):
+            handed.popleft().result()
 
     def seal(self, now: int) -> None:
         """End the journal on purpose; it is whole, and nothing can be added."""
@@ -190,6 +218,8 @@ class JournalWriter:
                 self.flush()
                 self._ended = "is closed"
         finally:
+            if self._thread is not None:
+                self._thread.shutdown()
             if self._owned is not None:
                 self._owned.close()
                 self._owned = None
@@ -223,17 +253,18 @@ class JournalWriter:
             if self._due is None:
                 self._due = now + self._flush_ns
         if len(self._pending) >= self._flush_bytes or (self._due is not None and now >= self._due):
-            self.flush()
+            self._hand_over()
 
-    def _block(self, lines: bytearray, ts: int) -> bytes:
-        records = 0 if lines is self._header else self._records
+    def _block(self, lines: bytearray, records: int, ts: int) -> bytes:
         self._digest = chain_digest(self._digest, lines)
         chain = _ENCODER.encode(Chain(records, self._digest))
         compressed = compress(b"".join((lines, chain, b"\n")), options=self._options)
         return pack_index(records, ts, compressed) + compressed
 
-    def _write(self, blocks: bytes) -> None:
-        rest = memoryview(blocks)
+    def _write(self, lines: bytearray, records: int, ts: int) -> None:
+        if self._ended:  # the thread's last block could not be written: no hole may follow
+            return
+        rest = memoryview(self._block(lines, records, ts))
         try:
             while rest:
                 rest = rest[self._file.write(rest) :]
@@ -244,6 +275,7 @@ class JournalWriter:
 
     def _check_open(self) -> None:
         if self._ended:
+            self._settle(0)  # what the thread has to say is more exact
             raise JournalError(f"{self._ended}; nothing can be added", file=self._name)
 
 

@@ -1,0 +1,106 @@
+"""Live runs over real sockets on loopback: what was recorded replays to the same digest."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import anyio
+import msgspec
+import pytest
+
+from barbot.core.costs import PaperSettings
+from barbot.core.risk import RiskLimits
+from barbot.core.strategy import Strategy
+from barbot.providers.base import Problem
+from barbot.run.live import JOURNAL, LiveRun, LiveStatus
+from barbot.run.outcome import RunOutcome
+from barbot.run.plan import RunPlan
+from barbot.run.replay import Replay
+from barbot.sim.chaos import Chances, Fault
+from barbot.sim.kucoin.simulator import KuCoinSimulator
+from barbot.sim.pace import ScaledClock
+from barbot.sim.server import serve
+from barbot.timing.clock import SystemClock
+from barbot.wire.journal_read import open_reader
+
+if TYPE_CHECKING:
+    from tests.run.live.conftest import Stage
+
+FEEDS = ("kucoin:BTC-USDT@1m", "kucoin:ETH-USDT@5m")
+
+
+@contextmanager
+def serving(simulator: KuCoinSimulator, start: int, speed: float) -> Iterator[str]:
+    """Serve a simulator on loopback from a thread of its own; yield its address."""
+    up, over, address = threading.Event(), threading.Event(), list[str]()
+
+    def ready(port: int) -> None:
+        address.append(f"http://127.0.0.1:{port}")
+        simulator.serve_at(f"ws://127.0.0.1:{port}/endpoint")
+        up.set()
+
+    async def run() -> None:
+        await serve(simulator, ScaledClock(start, speed), ready=ready, stopped=over.is_set)
+
+    thread = threading.Thread(target=lambda: anyio.run(run))
+    thread.start()
+    try:
+        assert up.wait(5)
+        yield address[0]
+    finally:
+        over.set()
+        thread.join()
+
+
+def plan_for(strategy: type[Strategy], folder: Path, endpoint: str, **options: object) -> RunPlan:
+    plan = RunPlan(
+        strategy=strategy, strategy_file="mine.py", params={}, feeds=(), cash={"": Decimal(100_000)},
+        paper=PaperSettings(), limits=RiskLimits(), runs_dir=folder, endpoints={"kucoin": endpoint}, check=True,
+    )  # fmt: skip
+    return msgspec.structs.replace(plan, **options)
+
+
+def replayed(plan: RunPlan, outcome: RunOutcome) -> str:
+    assert outcome.run_dir is not None
+    journal = str(outcome.run_dir / JOURNAL)
+    return (
+        Replay(msgspec.structs.replace(plan, feeds=(journal,), runs_dir=None, speed=None), clock=SystemClock())
+        .run()
+        .digest
+    )
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_a_rehearsal_with_everything_that_goes_wrong_replays_to_its_digest(
+    stage: Stage, tmp_path: Path, backend: str
+) -> None:
+    simulator = stage.simulator(
+        stage.tape("BTC-USDT", trades_per_minute=20.0),
+        stage.tape("ETH-USDT", trades_per_minute=20.0),
+        faults=[
+            Fault(stage.at(3.5), "outage", seconds=60),
+            Fault(stage.at(6.2), "token_expiry"),
+            Fault(stage.at(8), "garbage", seconds=10),
+        ],
+        chances=Chances(late_update=0.3, duplicate=0.1, reorder=0.05),
+    )
+    problems: list[Problem] = []
+    statuses: list[LiveStatus] = []
+    with serving(simulator, stage.START, 180.0) as endpoint:
+        plan = plan_for(stage.witness(*FEEDS), tmp_path, endpoint, speed=180.0, run_for_s=4.5)
+        live = LiveRun(plan, environment={}, tell=problems.append)
+        outcome = live.run(show=statuses.append, backend=backend)
+    assert outcome.feeds[0].closed >= 8
+    assert live.supervisor is not None
+    assert (live.supervisor.reconnects >= 2, len(statuses) > 5) == (True, True)
+    assert replayed(plan, outcome) == outcome.digest
+    assert outcome.run_dir is not None
+    with open_reader(outcome.run_dir / JOURNAL) as reader:
+        assert sum(1 for _ in reader) > 100
+        assert (reader.sealed, reader.torn) == (True, "")
+    assert all("\n" not in problem.text for problem in problems)
