@@ -1,6 +1,6 @@
 """Claim: our link takes frames from a WebSocket faster than the stock client of `websockets` does.
 
-    python -m benchmarks.link [--frames 200000] [--rounds 3]
+    python benchmarks/link.py [--quick] [--json] [--frames 200000] [--rounds 3]
 
 A server in a process of its own sends prebuilt frames (KuCoin candles, 240 bytes) in large writes, so that the
 client is the bottleneck. In each round, one after the other: a bare socket that only counts bytes; a bare loop
@@ -13,17 +13,17 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
-import json
 import random
 import socket
 import statistics
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from time import perf_counter, process_time
-from typing import Final
+from typing import Final, NamedTuple
 
 import anyio
 from websockets.asyncio.client import connect
@@ -40,9 +40,20 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # this tree, insta
 
 from barbot.errors import LinkLost
 from barbot.wire.websocket import connect_websocket
+from benchmarks._table import machine, machine_line, parser, print_json, say, show
 
 BLOCK: Final = 2_000
 READ_BYTES: Final = 262_144
+
+
+class Taken(NamedTuple):
+    """What one client came to: frames a second by the clock, and its processor time a frame."""
+
+    rate: float
+    cpu_us: float
+
+    def cells(self) -> tuple[str, str]:
+        return f"{self.rate / 1e3:,.0f}", f"{self.cpu_us:.2f}"
 
 
 def candles() -> list[bytes]:
@@ -175,53 +186,58 @@ def clients() -> dict[str, Client]:
     return found
 
 
-def measure(port: int, frames: int, rounds: int, *, as_json: bool) -> None:
-    """Print the table, or the same as one JSON object."""
+def measure(frames: int, rounds: int, packings: Sequence[bool] = (False, True)) -> dict[tuple[str, bool], Taken]:
+    """Return what each client came to, with compression and without, against a server of its own."""
     expected = -(-frames // BLOCK) * BLOCK
-    results: dict[tuple[str, bool], list[tuple[float, float]]] = {}
-    for _ in range(rounds):
-        for packs in (False, True):
-            for name, client in clients().items():
-                cpu = process_time()
-                count, seconds = client(port, packs)
-                cpu = process_time() - cpu
-                if count not in (0, expected):
-                    raise SystemExit(f"{name} got {count} frames of {expected}")
-                results.setdefault((name, packs), []).append((expected / seconds / 1_000, cpu / expected * 1e6))
-    medians = {
-        name: [
-            statistics.median(column) for packs in (False, True) for column in zip(*results[name, packs], strict=True)
-        ]
-        for name in clients()
+    results: dict[tuple[str, bool], list[Taken]] = {}
+    with serving(frames) as port:
+        for _ in range(rounds):
+            for packs in packings:
+                for name, client in clients().items():
+                    cpu = process_time()
+                    count, seconds = client(port, packs)
+                    cpu = process_time() - cpu
+                    if count not in (0, expected):
+                        raise SystemExit(f"{name} got {count} frames of {expected}")
+                    results.setdefault((name, packs), []).append(Taken(expected / seconds, cpu / expected * 1e6))
+    return {
+        key: Taken(statistics.median(each.rate for each in taken), statistics.median(each.cpu_us for each in taken))
+        for key, taken in results.items()
     }
-    if as_json:
-        keys = ("plain_k_per_s", "plain_cpu_us", "deflate_k_per_s", "deflate_cpu_us")
-        print(json.dumps({name: dict(zip(keys, values, strict=True)) for name, values in medians.items()}))
-        return
-    print(f"{'':<34}{'plain k/s':>12}{'us CPU':>8}{'deflate k/s':>14}{'us CPU':>8}")
-    for name, (plain, plain_us, packed, packed_us) in medians.items():
-        print(f"{name:<34}{plain:>12,.0f}{plain_us:>8.2f}{packed:>14,.0f}{packed_us:>8.2f}")
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--frames", type=int, default=200_000)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--quick", action="store_true", help="few frames, one round")
-    parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
-    parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    frames, rounds = (20_000, 1) if options.quick else (options.frames, options.rounds)
-    if options.serve:
-        serve(options.frames)
-        return
-    command = [sys.executable, str(Path(__file__).resolve()), "--serve", "--frames", str(frames)]
+@contextmanager
+def serving(frames: int) -> Iterator[int]:
+    """Have a server run; yield its port."""
+    command = [sys.executable, __file__, "--serve", "--frames", str(frames)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
         try:
-            measure(int(server.stdout.readline()), frames, rounds, as_json=options.json)
+            yield int(server.stdout.readline())
         finally:
             server.terminate()
+
+
+def main() -> None:
+    made = parser(__doc__)
+    made.add_argument("--frames", type=int)
+    made.add_argument("--rounds", type=int)
+    made.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
+    options = made.parse_args()
+    frames = options.frames or (10_000 if options.quick else 200_000)
+    rounds = options.rounds or (1 if options.quick else 3)
+    if options.serve:
+        serve(frames)
+        return
+    results = measure(frames, rounds)
+    if options.as_json:
+        rows = [{"client": name, "compressed": packs, **taken._asdict()} for (name, packs), taken in results.items()]
+        print_json({"machine": machine(), "frames": frames, "rounds": rounds, "rows": rows})
+        return
+    columns = ("client", "plain k/s", "us CPU", "deflate k/s", "us CPU")
+    shown = [(name, *(cell for packs in (False, True) for cell in results[name, packs].cells())) for name in clients()]
+    show("one link, over loopback", columns, shown)
+    say(f"{machine_line()}; {frames:,} frames, medians of {rounds} rounds")
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
-from time import perf_counter, process_time
+from time import perf_counter
 from typing import Final
 
 import msgspec
@@ -41,8 +41,6 @@ _MOST_RECORDING: Final = 0.10
 _MOST_BOUNDARY_MS: Final = 250.0
 _MOST_GROWTH_MB: Final = 2.0
 _SYMBOLS: Final = 1_000
-_SPEED: Final = 20.0
-"""Of the venue's clock where minutes are waited for: a minute in three seconds."""
 
 
 class Sizes(msgspec.Struct, frozen=True):
@@ -54,6 +52,8 @@ class Sizes(msgspec.Struct, frozen=True):
     link: int
     link_rounds: int
     minutes: int
+    speed: float
+    """Of the venue's clock where minutes are waited for."""
     memory: int
 
 
@@ -95,29 +95,13 @@ def client(kind: str, frames: int, *options: str, speed: float = 1.0) -> Measure
 
 def links(sizes: Sizes) -> list[Row]:
     """Compare our link with the stock client of `websockets` and with a bare socket."""
-    command = [sys.executable, "-m", "benchmarks.link", "--serve", "--frames", str(sizes.link)]
-    expected = -(-sizes.link // link.BLOCK) * link.BLOCK
-    results: dict[str, list[tuple[float, float]]] = {}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=_HERE.parent) as server:
-        assert server.stdout is not None
-        try:
-            port = int(server.stdout.readline())
-            for _ in range(sizes.link_rounds):
-                for name, read in link.clients().items():
-                    cpu = process_time()
-                    count, seconds = read(port, False)
-                    if count not in (0, expected):
-                        raise SystemExit(f"{name} got {count} frames of {expected}")
-                    results.setdefault(name, []).append((expected / seconds, (process_time() - cpu) / expected * 1e6))
-        finally:
-            server.terminate()
     rows = []
-    for name, taken in results.items():
-        rate, cost = median(rate for rate, _ in taken), median(cost for _, cost in taken)
+    results = link.measure(sizes.link, sizes.link_rounds, [False])
+    for (name, packs), (rate, cost) in results.items():
         row = Row(title=f"link alone: {name}", value=rate, unit="frames/s", beside=f"{cost:.2f} us CPU")
         if name.startswith("barbot"):
-            stock = f"stock websockets client, {name.rpartition(' ')[2]}"
-            row.target, row.met = "faster than stock", rate > median(rate for rate, _ in results[stock])
+            stock = results[f"stock websockets client, {name.rpartition(' ')[2]}", packs]
+            row.target, row.met = "faster than stock", rate > stock.rate
         rows.append(row)
     return rows
 
@@ -178,7 +162,7 @@ def latencies(sizes: Sizes) -> list[Row]:
 
 def boundaries(sizes: Sizes) -> list[Row]:
     """Measure from a minute's end to the last of 1,000 symbols' hooks."""
-    measured = client("minutes", sizes.minutes, "--symbols", str(_SYMBOLS), speed=_SPEED)
+    measured = client("minutes", sizes.minutes, "--symbols", str(_SYMBOLS), speed=sizes.speed)
     p50, p99, most = (float(value) for value in np.percentile(measured.minutes_ms, [50, 99, 100]))
     return [
         Row(
@@ -196,7 +180,7 @@ def memory(sizes: Sizes) -> list[Row]:
     if not held.any():
         return []  # the system does not tell
     slope = float(np.polyfit(frames, held, 1)[0]) * _MILLION
-    growth = slope * (frames[-1] - frames[0]) / _MILLION
+    growth = slope * float(frames[-1] - frames[0]) / _MILLION
     return [
         Row(
             title=f"memory over {sizes.memory / _MILLION:g} M frames, growth", value=growth, unit="MB",
@@ -216,9 +200,19 @@ def sizes_of(options: Namespace) -> Sizes:
             link=10_000,
             link_rounds=1,
             minutes=1,
-            memory=min(options.frames, 100_000),
+            memory=min(options.frames, 60_000),
+            speed=60.0,
         )
-    return Sizes(rounds=5, flood=500_000, paced=50_000, link=200_000, link_rounds=3, minutes=30, memory=options.frames)
+    return Sizes(
+        rounds=5,
+        flood=500_000,
+        paced=50_000,
+        link=200_000,
+        link_rounds=3,
+        minutes=30,
+        speed=20.0,
+        memory=options.frames,
+    )
 
 
 def main() -> None:
