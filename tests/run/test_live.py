@@ -7,15 +7,17 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import anyio
 import msgspec
 import pytest
 
 from barbot.core.costs import PaperSettings
+from barbot.core.history import History
 from barbot.core.risk import RiskLimits
 from barbot.core.strategy import Strategy
+from barbot.model.market import Bar
 from barbot.providers.base import Problem
 from barbot.run.live import JOURNAL, LiveRun, LiveStatus
 from barbot.run.outcome import RunOutcome
@@ -25,7 +27,8 @@ from barbot.sim.chaos import Chances, Fault
 from barbot.sim.kucoin.simulator import Connection, KuCoinSimulator
 from barbot.sim.pace import ScaledClock
 from barbot.sim.server import serve
-from barbot.timing.clock import SystemClock
+from barbot.timing.clock import PacedClock, SystemClock
+from barbot.timing.interval import MINUTE, SECOND
 from barbot.wire.journal import Drop
 from barbot.wire.journal_read import open_reader
 
@@ -76,6 +79,20 @@ def replayed(plan: RunPlan, outcome: RunOutcome) -> str:
     )
 
 
+class Timed(Strategy):
+    """Trades, and notes how late its hooks run, in seconds of the wall."""
+
+    feeds: ClassVar[list[str]] = [*FEEDS]
+    delays: ClassVar[list[float]] = []
+    clock: ClassVar[PacedClock | None] = None
+
+    def on_bar_close(self, bar: Bar, history: History) -> None:
+        if self.clock is not None:
+            self.delays.append((self.clock.now() - self.now) / SECOND / self.clock.speed)
+        if bar.ts_open // MINUTE % 2:
+            self.order_target(0 if self.position else Decimal("0.001"))
+
+
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
 def test_a_rehearsal_with_everything_that_goes_wrong_replays_to_its_digest(
     stage: Stage, tmp_path: Path, backend: str
@@ -93,10 +110,13 @@ def test_a_rehearsal_with_everything_that_goes_wrong_replays_to_its_digest(
     problems: list[Problem] = []
     statuses: list[LiveStatus] = []
     with serving(simulator, stage.START, 180.0) as endpoint:
-        plan = plan_for(stage.witness(*FEEDS), tmp_path, endpoint, speed=180.0, run_for_s=4.5)
+        plan = plan_for(Timed, tmp_path, endpoint, speed=180.0, run_for_s=4.5)
         live = LiveRun(plan, environment={}, tell=problems.append)
+        Timed.clock = live.clock
         outcome = live.run(show=statuses.append, backend=backend)
-    assert outcome.feeds[0].closed >= 8
+        Timed.clock = None
+    assert (outcome.feeds[0].closed >= 8, outcome.fills > 1) == (True, True)
+    assert sorted(Timed.delays)[len(Timed.delays) * 99 // 100] < 0.25, "from a bar's deadline to its hook"
     assert live.supervisor is not None
     assert (live.supervisor.reconnects >= 2, len(statuses) > 5) == (True, True)
     assert replayed(plan, outcome) == outcome.digest
