@@ -19,9 +19,9 @@ from barbot.core.strategy import Strategy
 from barbot.feeds.options import ColumnOptions
 from barbot.model.instrument import Instrument
 from barbot.model.market import Bar, Gap, MarketEvent, Quality
-from barbot.run.outcome import FeedOutcome
+from barbot.run.outcome import FeedOutcome, feed_outcome
 from barbot.run.plan import RunPlan
-from barbot.run.replay import Replay, feed_outcome
+from barbot.run.replay import Replay
 from barbot.timing.clock import SystemClock
 
 _NO_MONEY: Final = {"": Decimal(0)}
@@ -115,10 +115,11 @@ def run_files(
     )
     replay = Replay(plan, clock=SystemClock())
     outcome = replay.run()
-    assert isinstance(replay.strategy, Recorder)
+    recorder = replay.line.strategy
+    assert isinstance(recorder, Recorder)
     for counts in outcome.feeds:
-        replay.strategy.seen[counts.feed].counts = counts
-    return replay.strategy.seen
+        recorder.seen[counts.feed].counts = counts
+    return recorder.seen
 
 
 def run_events(specs: Sequence[FeedSpec], steps: Iterable[tuple[int, Sequence[MarketEvent]]]) -> dict[str, Seen]:
