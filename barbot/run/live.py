@@ -7,7 +7,7 @@ the same callbacks; timers fire at their own times here as there.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from pathlib import Path
 from threading import Event
 from typing import Final
@@ -19,7 +19,7 @@ from barbot import __version__
 from barbot.core.audit import AuditRecord, HistoryAsked
 from barbot.core.spec import FeedSpec
 from barbot.core.strategy import hooks_of
-from barbot.errors import ConfigError
+from barbot.errors import BarbotError, ConfigError
 from barbot.model.instrument import FeedId, Instrument
 from barbot.model.market import MarketEvent
 from barbot.providers.base import NEVER, Adapter, ConnectionPlan, Problem, find_provider
@@ -187,8 +187,11 @@ class LiveRun:
                 self.supervisor = Supervisor(self.clock, network, journal, self, asker=asker, look_s=self._look_s)
                 await self._until_stopped(self.supervisor, plans, stop, show)
                 self._finish(line, self.supervisor)
-            finally:
-                self._close(line, journal)
+            except BaseException:
+                with suppress(BarbotError, OSError):  # on a full disk this fails as well: the first error is to be seen
+                    self._close(line, journal)
+                raise
+            self._close(line, journal)
         return outcome_of(
             line,
             ts_first=self._first,
@@ -253,8 +256,10 @@ class LiveRun:
     def _close(self, line: Line, journal: JournalWriter | None) -> None:
         """End all files; the journal is sealed unless it could not be written to."""
         try:
-            if journal is not None and journal.is_open:
-                journal.seal(self._now if self.supervisor is None else self.supervisor.last + 1)
+            if journal is not None:
+                if journal.is_open:
+                    journal.seal(self._now if self.supervisor is None else self.supervisor.last + 1)
+                journal.close()
         finally:
             line.trail.close()
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from barbot.errors import ConfigError
-from barbot.timing.clock import SystemClock, VirtualClock, iso, parse_time, stopwatch
+from barbot.timing.clock import SystemClock, VenueClock, VirtualClock, iso, parse_time, stopwatch
 from barbot.timing.interval import HOUR, MINUTE, SECOND
 
 
@@ -91,3 +91,14 @@ def test_a_time_that_cannot_be_meant_is_refused(text: str, expected: str) -> Non
     with pytest.raises(ConfigError) as caught:
         parse_time(text, where="--from")
     assert str(caught.value) == expected
+
+
+def test_a_venue_clock_runs_as_fast_as_it_is_told_and_has_not_slept() -> None:
+    clock = VenueClock(offset_ns=-SystemClock().now(), speed=1_000.0)
+    first = clock.now()
+    clock.shift(10**18)
+    assert 0 <= first < clock.now() - 10**18 < 60 * 1_000 * 10**9
+    assert clock.slept_ns() < 10**9
+    before = clock.now()
+    clock.catch_up()
+    assert 0 < clock.now() - before < 10**12

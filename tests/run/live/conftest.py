@@ -73,7 +73,8 @@ class Witness(Strategy):
         mine[bar.ts_open] = bar
         self.told.append((self.now, f"{bar.quality.name} {(bar.ts_open - START) // MINUTE}"))
         self.late[bar.ts_close] = max(self.late.get(bar.ts_close, 0), self.now - bar.ts_close)
-        if (bar.ts_open // MINUTE) % 7 == 0 and bar.quality is Quality.OK:
+        minute = (bar.ts_open - START) // MINUTE
+        if minute % 7 == 0 and minute % 720 < 60 and bar.quality is Quality.OK:
             self.order_target(0 if self.position else Decimal("0.001"))
 
     def on_bar_correct(self, bar: Bar, previous: Bar, history: object) -> None:

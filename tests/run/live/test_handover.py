@@ -56,3 +56,16 @@ def test_a_handover_that_fails_is_tried_again_while_the_old_connection_serves(st
     assert connections(run) == ["Connected kucoin-1#5", "Disconnected kucoin-1#1"]
     assert (run.missing(FEED), run.wrong(FEED), run.witness.gaps) == ([], [], [])
     assert run.replay().digest == outcome.digest
+
+
+def test_history_that_the_old_connection_was_asked_for_is_asked_for_again(stage: Stage) -> None:
+    settings = {"kucoin": {**handed_over_after(10)["kucoin"], "history_lag_s": 15.8}}
+    run = stage.rehearse(stage.simulator(), minutes=2.5, venues=settings)
+    outcome = run.run()
+    first = min(now for now, path in run.network.fetched if path == "/api/v1/market/candles")
+    lost = {what: now for now, what in run.witness.told}
+    assert first > stage.at(0) + 15 * SECOND
+    assert "Disconnected kucoin-1#1" not in lost, "it went before the warm-up was in"
+    assert outcome.feeds[0].warmed >= 20
+    assert (run.missing(FEED), run.wrong(FEED), run.witness.gaps, run.problems) == ([], [], [], [])
+    assert run.replay().digest == outcome.digest

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from trio.testing import MockClock
 
-from barbot.errors import StrategyError, VenueError
+from barbot.errors import JournalError, StrategyError, VenueError
 from barbot.model.market import Bar
 from barbot.providers.limits import RateLimit
 from barbot.run.asking import Turns, pause_s
@@ -264,3 +264,20 @@ def test_a_hook_that_raises_ends_the_run_with_all_it_had_on_the_disk(stage: Stag
     with pytest.raises(StrategyError) as again:
         run.replay()
     assert str(again.value) == str(caught.value)
+
+
+def test_a_journal_that_cannot_be_written_to_ends_the_run_in_one_line(stage: Stage) -> None:
+    resource = pytest.importorskip("resource", reason="a limit to the size of files is there on Unix alone")
+    run = stage.rehearse(stage.simulator(), minutes=60)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def fill_the_disk(run: Rehearsal) -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (run.journal.stat().st_size + 2_000, limits[1]))
+
+    try:
+        run.during = lambda run: fill_the_disk(run) if len(run.statuses) == 10 else None
+        with pytest.raises(JournalError) as caught:
+            run.run()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert str(caught.value) == f"{run.journal}: cannot be written to: [Errno 27] File too large"
