@@ -115,18 +115,11 @@ def run_files(
     )
     replay = Replay(plan, clock=SystemClock())
     outcome = replay.run()
-<<<<<<< HEAD
-    assert isinstance(replay.line.strategy, Recorder)
-    for counts in outcome.feeds:
-        replay.line.strategy.seen[counts.feed].counts = counts
-    return replay.line.strategy.seen
-=======
     recorder = replay.line.strategy
     assert isinstance(recorder, Recorder)
     for counts in outcome.feeds:
         recorder.seen[counts.feed].counts = counts
     return recorder.seen
->>>>>>> issue-3
 
 
 def run_events(specs: Sequence[FeedSpec], steps: Iterable[tuple[int, Sequence[MarketEvent]]]) -> dict[str, Seen]:
