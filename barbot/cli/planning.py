@@ -66,6 +66,7 @@ def make_plan(request: Request) -> RunPlan:
         missing=settings.feed.missing,
         cash=settings.run.cash,
         instruments={name: settings.instrument(name) for name in settings.instruments},
+        instrument_settings={n: section.model_dump(exclude_none=True) for n, section in settings.instruments.items()},
         paper=settings.paper.settings(),
         limits=settings.risk.limits(),
         on_error=settings.run.on_error,

@@ -28,7 +28,7 @@ from barbot.run.line import Line, run_id_of
 from barbot.run.network import Internet, Network
 from barbot.run.outcome import RunOutcome, outcome_of
 from barbot.run.plan import RunPlan
-from barbot.run.sources import derived_spec, plan_feeds, price_sources, provider_spec
+from barbot.run.sources import derived_spec, overridden, plan_feeds, price_sources, provider_spec
 from barbot.run.startup import LOOK_S, ask_venues, loop_options, make_adapters, raise_first, unless_stopped
 from barbot.run.supervisor import FLUSH_S, Supervisor
 from barbot.run.trail import Listener
@@ -82,7 +82,7 @@ class LiveMarket:
         self.has_quotes = True
         wanted = [FeedId.parse(feed) for feed in plan.strategy.feeds]
         self._window = plan.strategy.window_length
-        self._known = plan.instruments
+        self._overrides = plan.instrument_settings
         self._providers = {feed.provider: find_provider(feed.provider) for feed in wanted}
         offered = [
             FeedId(feed.provider, feed.symbol, interval)
@@ -105,7 +105,7 @@ class LiveMarket:
         """Make specs and instruments, once the adapters' startup answers are in."""
         for adapter in self.adapters:
             self.instruments.update(adapter.instruments)
-        self.instruments.update({name: known for name, known in self._known.items() if name in self.instruments})
+        self.instruments = {name: overridden(found, self._overrides) for name, found in self.instruments.items()}
         self.specs = [
             derived_spec(feed, base, self.instruments[feed.instrument], self._window)
             if base

@@ -33,6 +33,8 @@ class RunPlan(msgspec.Struct, frozen=True, kw_only=True):
     missing: Literal["gap", "quiet"] = "gap"
     cash: dict[str, Decimal]
     instruments: dict[str, Instrument] = {}
+    instrument_settings: dict[str, dict[str, object]] = {}
+    """Instrument id to the fields that the user set: they go over what a venue or a journal says of it."""
     paper: PaperSettings
     limits: RiskLimits
     on_error: Literal["stop", "continue"] = "stop"

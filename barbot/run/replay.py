@@ -58,6 +58,7 @@ class Replay:
             columns=plan.columns,
             missing=plan.missing,
             known=plan.instruments,
+            overrides=plan.instrument_settings,
         )
         self.line = Line(plan, self.source, clock=clock, listener=listener, timer=stopwatch if plan.check else None)
         self._paths: dict[str, bool] = {}

@@ -67,6 +67,7 @@ def open_source(
     columns: ColumnOptions,
     missing: Literal["gap", "quiet"],
     known: Mapping[str, Instrument],
+    overrides: Mapping[str, Mapping[str, object]] | None = None,
 ) -> RecordedSource:
     """Open what `--feed` names: one journal, or any number of CSV and Parquet files.
 
@@ -81,7 +82,9 @@ def open_source(
             "a journal is replayed alone", where="--feed", remedy="Give one journal, or only CSV and Parquet"
         )
     if journals:
-        return JournalSource(journals[0], wanted, derive=derive, window=window, columns=columns, known=known)
+        return JournalSource(
+            journals[0], wanted, derive=derive, window=window, columns=columns, known=known, overrides=overrides or {}
+        )
     return ColumnSource(paths, wanted, derive=derive, window=window, columns=columns, missing=missing, known=known)
 
 
@@ -193,6 +196,7 @@ class JournalSource:
         window: int,
         columns: ColumnOptions,
         known: Mapping[str, Instrument],
+        overrides: Mapping[str, Mapping[str, object]],
     ) -> None:
         """Read the header and look for the wanted feeds' connections."""
         self.name = path
@@ -209,7 +213,9 @@ class JournalSource:
                 raise JournalError(reader.torn, file=path)
         header = {instrument.id: instrument for instrument in self.header.instruments}
         self.instruments = {
-            f.instrument: known.get(f.instrument) or header.get(f.instrument) or Instrument.bare(f.instrument)
+            f.instrument: overridden(header[f.instrument], overrides)
+            if f.instrument in header
+            else known.get(f.instrument) or Instrument.bare(f.instrument)
             for f in wanted
         }
         offered = [FeedId.parse(feed) for feed in served]
@@ -290,6 +296,11 @@ def price_sources(specs: Sequence[FeedSpec]) -> dict[str, str]:
         elif spec.source is Source.CANDLES:
             prices.setdefault(spec.feed.instrument, spec.id)
     return prices
+
+
+def overridden(instrument: Instrument, overrides: Mapping[str, Mapping[str, object]]) -> Instrument:
+    """Return `instrument` with the fields that the user set in place of the venue's."""
+    return msgspec.structs.replace(instrument, **overrides.get(instrument.id, {}))
 
 
 def provider_spec(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
@@ -31,6 +32,7 @@ def opened(
     derive: bool = False,
     missing: Literal["gap", "quiet"] = "gap",
     known: dict[str, Instrument] | None = None,
+    overrides: dict[str, dict[str, object]] | None = None,
     **columns: int,
 ) -> RecordedSource:
     return open_source(
@@ -41,6 +43,7 @@ def opened(
         columns=ColumnOptions(**columns),  # type: ignore[arg-type]  # the test gives times
         missing=missing,
         known=known or {},
+        overrides=overrides,
     )
 
 
@@ -208,3 +211,12 @@ def test_what_a_provider_declares_is_what_the_core_goes_by() -> None:
     grace = provider.grace
     assert spec.grace == Grace(*(round(s * SECOND) for s in (grace.minimum_s, grace.initial_s, grace.maximum_s)))
     assert (spec.source, spec.has_history, spec.window, spec.warmup_bars) == (Source.CANDLES, True, 77, 77)
+
+
+def test_what_the_user_sets_of_an_instrument_goes_over_what_the_journal_says_and_the_rest_stays() -> None:
+    path = Path(__file__).resolve().parents[2] / "examples" / "feeds" / "btc-usdt-1m.jsonl.zst"
+    source = opened(
+        path, wanted=["kucoin:BTC-USDT@1m"], overrides={"kucoin:BTC-USDT": {"price_increment": Decimal("0.5")}}
+    )
+    instrument = source.instruments["kucoin:BTC-USDT"]
+    assert (instrument.price_increment, instrument.quantity_increment) == (Decimal("0.5"), Decimal("0.00000001"))
