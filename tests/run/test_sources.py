@@ -161,8 +161,7 @@ def test_instruments_are_the_user_s_then_the_header_s_then_bare(tmp_path: Path) 
     with open_writer(path, Header(run_id="made", barbot="0", instruments=tuple(recorded)), now=T0) as writer:
         writer.connect(T0, "one", "native", (M1, "sim:B@1m", "sim:C@1m"))
         writer.seal(T0)
-    known = {"sim:A": Instrument(provider="sim", symbol="A", currency="EUR")}
-    source = opened(path, wanted=[M1, "sim:B@1m", "sim:C@1m"], known=known)
+    source = opened(path, wanted=[M1, "sim:B@1m", "sim:C@1m"], overrides={"sim:A": {"currency": "EUR"}})
     assert [i.currency for i in source.instruments.values()] == ["EUR", "JPY", "USD"]
 
 
