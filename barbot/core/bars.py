@@ -123,6 +123,9 @@ class BarTracker:
         problem = implausible(data)
         if problem:
             return problem
+        forming = self.forming
+        if forming is not None and data.ts_open == forming.ts_open and not data.is_closed:
+            return ""  # it opens where the bar in hand does: on the grid, and not in the future
         if data.ts_open > now + self.spec.skew_ns:
             return "from_the_future"
         step = self._step
