@@ -128,7 +128,7 @@ def run_events(specs: Sequence[FeedSpec], steps: Iterable[tuple[int, Sequence[Ma
     ledger = Ledger({instrument.currency: Decimal(0) for instrument in instruments.values()})
     desk = TradingDesk(instruments, ledger, RiskGate(RiskLimits()), prefix="truth", fee_rate=Decimal(0))
     recorder = recorder_of([spec.id for spec in specs])()
-    engine = Engine(recorder, specs, instruments, desk, EngineSettings(order_prefix="truth", check=True))
+    engine = Engine(recorder, specs, instruments, desk, EngineSettings(check=True))
     now = 0
     for now, events in steps:
         if not engine.now:

@@ -94,18 +94,11 @@ class BarTracker:
 
     def update(self, data: BarUpdate, now: int) -> None:
         """Take the venue's word on one candle."""
-        forming = self.forming
-        if forming is not None and data.ts_open == forming.ts_open and self.held is None and not data.is_closed:
-            problem = implausible(data)  # it opens where the bar in hand does: on the grid, and not in the future
-            if problem:
-                self.sink.refused(problem, data)
-            else:
-                self._accept(data, forming, now)
-            return
         problem = self.problem(data, now)
         if problem:
             self.sink.refused(problem, data)
             return
+        forming = self.forming
         if self.held is not None and not self.goes_on(data.ts_open):
             self.hold(data)
         elif forming is not None and data.ts_open == forming.ts_open:

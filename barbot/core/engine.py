@@ -57,7 +57,6 @@ _AT_ONCE: Final = -(2**63)
 class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
     """How an engine runs a strategy; the same in live, paper and replay."""
 
-    order_prefix: str
     on_error: Literal["stop", "continue"] = "stop"
     check: bool = False
     hook_budget_s: float = 0.050

@@ -76,9 +76,7 @@ class Line:
             instruments, ledger, RiskGate(plan.limits), prefix=self.run_id, fee_rate=_fee_rate(plan.paper)
         )
         self.strategy = _made(plan)
-        settings = EngineSettings(
-            order_prefix=self.run_id, on_error=plan.on_error, check=plan.check, hook_budget_s=plan.hook_budget_s
-        )
+        settings = EngineSettings(on_error=plan.on_error, check=plan.check, hook_budget_s=plan.hook_budget_s)
         self.engine = Engine(self.strategy, market.specs, instruments, self.desk, settings, timer=timer)
         funds = Funds(plan.limits, ledger, instruments)
         self.venue = PaperVenue(instruments, plan.paper, market.prices, afford=funds.__call__)

@@ -251,7 +251,7 @@ class House:
         instruments = {s.feed.instrument: Instrument.bare(s.feed.instrument) for s in specs}
         ledger, limits = Ledger({"USD": Decimal(10_000)}), RiskLimits(allow_short=True)
         self.desk = TradingDesk(instruments, ledger, RiskGate(limits), prefix="t", fee_rate=Decimal(0))
-        settings = EngineSettings(order_prefix="t", on_error=on_error, check=check)
+        settings = EngineSettings(on_error=on_error, check=check)
         self.strategy = strategy()
         self.engine = Engine(self.strategy, specs, instruments, self.desk, settings, timer=timer)
         sources = prices or {s.feed.instrument: s.id for s in specs if s.source is Source.CANDLES}
