@@ -22,7 +22,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import redirect_stdout
-from importlib.util import find_spec
 from itertools import zip_longest
 from pathlib import Path
 from random import Random
@@ -221,7 +220,6 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return made
 
 
-@pytest.mark.skipif(find_spec("barbot.cli.app") is None, reason="no command line yet")
 @pytest.mark.parametrize("command", list(commands()), ids=str)
 def test_a_command_prints_what_the_page_shows(command: Command, folders: dict[str, Path]) -> None:
     own = {"PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8", "COLUMNS": "500", "NO_COLOR": "1"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from decimal import Decimal
 from functools import wraps
-from typing import TYPE_CHECKING, Final, ParamSpec, TypeAlias
+from typing import TYPE_CHECKING, ParamSpec
 
 import pytest
 
@@ -15,72 +15,36 @@ from barbot.core.engine import Engine, EngineSettings
 from barbot.core.history import History
 from barbot.core.ledger import Ledger
 from barbot.core.risk import RiskGate, RiskLimits
-from barbot.core.spec import FeedSpec, Grace, Source
+from barbot.core.spec import Source
 from barbot.core.strategy import Strategy
 from barbot.errors import ConfigError, ContractError, StrategyError
-from barbot.model.instrument import FeedId
 from barbot.model.market import (
     Bar,
-    BarUpdate,
     Disconnected,
     Gap,
     Heartbeat,
     HistoryBars,
     MarketEvent,
     Quote,
-    Trade,
 )
 from barbot.model.order import Fill, Order
 from barbot.timing.interval import MINUTE, SECOND
-from barbot.timing.sessions import grid_for
+from tests.core.telling import (
+    A1,
+    A5,
+    B1,
+    T0,
+    B,
+    bar,
+    candle,
+    spec,
+    trade,
+)
 
 if TYPE_CHECKING:
     from tests.core.conftest import House
 
-Stamped: TypeAlias = tuple[int, MarketEvent]
 P = ParamSpec("P")
-
-T0: Final = 1_767_571_200_000_000_000
-"""2026-01-05T00:00:00Z, a Monday."""
-A, B = "sim:A", "sim:B"
-A1, A5, B1 = "sim:A@1m", "sim:A@5m", "sim:B@1m"
-GRACE: Final = Grace(2 * SECOND, 2 * SECOND, 2 * SECOND)
-
-
-def spec(
-    feed: str,
-    source: Source = Source.CANDLES,
-    *,
-    base: str = "",
-    hidden: bool = False,
-    history: bool = False,
-    window: int = 200,
-) -> FeedSpec:
-    known = FeedId.parse(feed)
-    return FeedSpec(
-        feed=known,
-        grid=grid_for("24/7", known.interval),
-        source=source,
-        base=base,
-        is_hidden=hidden,
-        grace=GRACE,
-        has_history=history,
-        warmup_bars=3,
-        window=window,
-    )
-
-
-def trade(price: float, ts: int, *, sequence: int = -1, instrument: str = A) -> Trade:
-    return Trade(instrument, price, 1.0, ts, sequence, "", None, ts)
-
-
-def bar(minute: int, price: float, feed: str = A1) -> Bar:
-    ts_open = T0 + minute * MINUTE
-    return Bar(feed, ts_open, ts_open + MINUTE, price, price, price, price, 1.0)
-
-
-def candle(minute: int, price: float, *, closed: bool = False, volume: float = 1.0, feed: str = A1) -> BarUpdate:
-    return BarUpdate(feed, T0 + minute * MINUTE, price, price, price, price, volume, is_closed=closed)
 
 
 # -- what cannot be -------------------------------------------------------------------------------------
@@ -104,7 +68,7 @@ def test_a_derived_feed_comes_after_its_base(house_of: type[House]) -> None:
 def test_an_instrument_has_to_be_known() -> None:
     desk = TradingDesk({}, Ledger({}), RiskGate(RiskLimits()), prefix="t", fee_rate=Decimal(0))
     with pytest.raises(ConfigError) as raised:
-        Engine(Watcher(), [spec(A1)], {}, desk, EngineSettings(order_prefix="t"))
+        Engine(Watcher(), [spec(A1)], {}, desk, EngineSettings())
     assert str(raised.value) == "no instrument is known for sim:A@1m. Add it under [instruments]"
 
 
